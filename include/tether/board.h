@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TETHER_BOARD_H
+#define TETHER_BOARD_H
+/**
+ * The board: memory that a runner shares with its workers, in which each
+ * worker's counters live, so that they survive a crash, a kill or a timeout.
+ *
+ *     tether_board_make(1000);     in the runner, before the first worker
+ *     ... run workers (fork and exec; they inherit the environment) ...
+ *     tether_board_visit(print_row, NULL);
+ *
+ * A worker finds the board by the environment (TETHER_BOARD, which
+ * tether_board_make sets) when libtether is loaded and takes a row of its
+ * own; tether_window_begin writes the test's name there.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <tether/api.h>
+#include <tether/heap.h>
+#include <tether/status.h>
+
+TETHER_BEGIN_DECLS
+
+struct tether_board_row {
+    const char *name;          /**< of the window; lives for the call */
+    struct tether_stats stats; /**< of the body, up to the end or the death */
+    size_t leaked_bytes;
+    const char *unchecked; /**< why nothing was checked, or NULL */
+    int ended;             /**< not 0: the window was ended in good order */
+    int failed;            /**< not 0: a failure was told */
+};
+
+/** Makes the board with 'rows' rows and puts it into the environment.
+ *  Returns TETHER_OK or TETHER_NO_MEMORY. Runner only. */
+TETHER_API tether_status tether_board_make(size_t rows);
+
+/** Calls back for each row that had a window, in the order of their begin.
+ *  Returns how many. */
+TETHER_API size_t
+tether_board_visit(void (*see)(const struct tether_board_row *row, void *ctx),
+                   void *ctx);
+
+/** Marks this worker's row: its test could not be checked. 'why' is copied.
+ *  Does nothing where there is no board. */
+TETHER_API void tether_board_unchecked(const char *why);
+
+TETHER_END_DECLS
+#endif

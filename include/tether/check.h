@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TETHER_CHECK_H
+#define TETHER_CHECK_H
+/**
+ * The checks behind the assertions, for plug-ins of test frameworks: each
+ * answers, and words its failure.
+ *
+ *     struct tether_message why;
+ *     if (tether_check_collected(ref, &why) == TETHER_FAILED)
+ *         my_framework_fail(__FILE__, __LINE__, why.text);
+ *
+ * A check that passes formats nothing. Any thread.
+ */
+#include <stddef.h>
+#include <tether/api.h>
+#include <tether/eventually.h>
+#include <tether/ref.h>
+
+TETHER_BEGIN_DECLS
+
+enum tether_outcome {
+    TETHER_PASSED,
+    TETHER_FAILED,
+    TETHER_UNCHECKED /**< the instrument is blind; the text says why */
+};
+
+/** Several lines; the first one stands alone. Each is under 900 bytes. */
+struct tether_message {
+    char text[8192];
+};
+
+TETHER_API enum tether_outcome
+tether_check_collected(tether_weak ref, struct tether_message *why);
+
+TETHER_API enum tether_outcome tether_check_alive(tether_weak ref,
+                                                  struct tether_message *why);
+
+/** Nothing that 'function' allocated in the window is alive. 'name' is how
+ *  the message calls it. */
+TETHER_API enum tether_outcome
+tether_check_none_alive(void (*function)(void), const char *name,
+                        struct tether_message *why);
+
+/** The phantom's record entered its queue, at any time. */
+TETHER_API enum tether_outcome
+tether_check_enqueued(tether_phantom ref, struct tether_message *why);
+
+/** Waits; 'expression' is how the message calls the question. */
+TETHER_API enum tether_outcome
+tether_check_eventually(tether_predicate is_true, void *ctx,
+                        const char *expression, struct tether_wait *wait,
+                        struct tether_message *why);
+TETHER_API enum tether_outcome
+tether_check_consistently(tether_predicate is_true, void *ctx,
+                          const char *expression, struct tether_wait *wait,
+                          struct tether_message *why);
+TETHER_API enum tether_outcome
+tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
+                                  struct tether_message *why);
+
+TETHER_END_DECLS
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TETHER_EVENTUALLY_H
+#define TETHER_EVENTUALLY_H
+/**
+ * Waiting for something to become true, or making sure that it stays true.
+ *
+ *     struct tether_wait wait = { .within_ms = 500 };
+ *     if (tether_eventually(cache_is_empty, cache, &wait) != TETHER_OK)
+ *         printf("not within %u ms, %u polls\n", wait.elapsed_ms, wait.polls);
+ *
+ * Times are of the monotonic clock, in milliseconds, and are multiplied by
+ * TETHER_TIME_SCALE. There always is one poll at the start and one at the
+ * deadline. Between polls pending callbacks run (tether_safepoint).
+ */
+#include <stdint.h>
+#include <tether/api.h>
+#include <tether/ref.h>
+#include <tether/status.h>
+
+TETHER_BEGIN_DECLS
+
+/** Options of a wait, and what came of it. Zero means the default. */
+struct tether_wait {
+    unsigned within_ms; /**< eventually: at most; default 1000 */
+    unsigned for_ms;    /**< consistently: so long; default 200 */
+    unsigned every_ms;  /**< between polls; default 1, doubling to 100 */
+    const char *text;   /* the options as written, or NULL */
+    /* results: */
+    unsigned polls;
+    unsigned elapsed_ms;
+};
+
+/** The question of a wait: not 0 means true. */
+typedef int (*tether_predicate)(void *ctx);
+
+/**
+ * Polls until 'is_true' answers yes.
+ *
+ * Returns TETHER_OK, TETHER_TIMEOUT, or TETHER_REFUSED for options that
+ * contradict each other.
+ */
+TETHER_API tether_status tether_eventually(tether_predicate is_true, void *ctx,
+                                           struct tether_wait *wait);
+
+/**
+ * Polls for 'for_ms' and wants yes each time.
+ *
+ * Returns TETHER_OK; TETHER_TIMEOUT when it broke (elapsed_ms says when);
+ * TETHER_REFUSED.
+ */
+TETHER_API tether_status tether_consistently(tether_predicate is_true,
+                                             void *ctx,
+                                             struct tether_wait *wait);
+
+/**
+ * Waits until the object of 'ref' is dead; the free itself wakes the caller.
+ *
+ * Returns TETHER_OK, TETHER_TIMEOUT or TETHER_REFUSED.
+ */
+TETHER_API tether_status tether_eventually_collected(tether_weak ref,
+                                                     struct tether_wait *wait);
+
+TETHER_END_DECLS
+#endif

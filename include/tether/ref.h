@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TETHER_REF_H
+#define TETHER_REF_H
+/**
+ * References that do not hold.
+ *
+ *     struct session *alice = session_new("alice");
+ *     tether_weak ref = tether_weak_to(alice);
+ *     session_free(alice);
+ *     assert(tether_weak_get(ref) == NULL);
+ *     tether_weak_drop(ref);
+ *
+ * A reference is a number (slot and generation, never an address): it keeps
+ * nothing alive, may be copied and stored anywhere, and no later object at
+ * the same address can be taken for the first. realloc keeps the reference
+ * on the object. All calls may be made on any thread, and inside destructors;
+ * making a reference while another thread frees the object is a race of the
+ * program's, as any other use of the object is.
+ *
+ * Order: when an object is freed its weak references read dead, then its
+ * records enter their queues, then free returns.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <tether/api.h>
+#include <tether/status.h>
+
+TETHER_BEGIN_DECLS
+
+typedef struct tether_weak {
+    uint64_t bits; /* 0: no reference */
+} tether_weak;
+
+typedef struct tether_phantom {
+    uint64_t bits; /* 0: no reference */
+} tether_phantom;
+
+/** Who made a reference; filled by the macros. */
+struct tether_place {
+    const char *name; /* the object's expression */
+    const char *file;
+    unsigned line;
+};
+
+/**
+ * Makes a weak reference to the object that 'object' is in (interior pointers
+ * are accepted). NULL, or a pointer that is in no live block, is a
+ * programmer's mistake and stops with a line that says what it is.
+ *
+ * Returns the reference; give it back with tether_weak_drop.
+ */
+TETHER_API tether_weak tether_weak_to(const void *object)
+    TETHER_ADDRESS_ONLY(1);
+TETHER_API tether_weak tether_weak_to_at(const void *object,
+                                         const char *name, const char *file,
+                                         unsigned line) TETHER_ADDRESS_ONLY(1);
+#define tether_weak_to(object)                                                 \
+    tether_weak_to_at((object), #object, __FILE__, __LINE__)
+
+/** Gets the object (the pointer the reference was made from, moved along with
+ *  realloc), or NULL when it is dead. */
+TETHER_API void *tether_weak_get(tether_weak ref);
+
+/** Gives the reference back. A later use of it stops the program. Dropping a
+ *  zeroed reference does nothing. */
+TETHER_API void tether_weak_drop(tether_weak ref);
+
+/** The last words of a dead object. Strings live until the reference is
+ *  dropped. */
+struct tether_last_words {
+    const char *name;        /**< as in the call that made the reference */
+    size_t size;             /**< bytes it had */
+    uint32_t alloc_stack;    /**< see tether_stack_text */
+    uint32_t free_stack;     /**< who freed it */
+    uint32_t free_thread;    /**< number of the thread that freed it */
+    uint64_t freed_ns;       /**< monotonic clock */
+};
+
+/**
+ * Gets who freed the object, where and when.
+ *
+ * Returns TETHER_OK; TETHER_STILL_ALIVE, with *words zeroed but for name,
+ * size and alloc_stack.
+ */
+TETHER_API tether_status tether_weak_last_words(tether_weak ref,
+                                                struct tether_last_words *words);
+
+/** A queue of the records of dead objects, oldest death first. */
+typedef struct tether_queue tether_queue;
+
+/** One record: an object that died. Valid until its phantom is dropped. */
+struct tether_record {
+    tether_phantom phantom;
+    void *tag; /**< as given to tether_phantom_to */
+    struct tether_last_words words;
+};
+
+/** Makes a queue. Returns NULL when there is no memory. */
+TETHER_API tether_queue *tether_queue_make(void);
+
+/** Drops a queue and the records in it; phantoms that were to enter it stay
+ *  valid and enter nothing. Waiters are woken with TETHER_EMPTY. */
+TETHER_API void tether_queue_drop(tether_queue *queue);
+
+/**
+ * Makes a phantom reference: its record enters 'queue' when the object dies.
+ * It never gives the object back. 'tag' is the caller's and is not touched.
+ */
+TETHER_API tether_phantom tether_phantom_to(const void *object,
+                                            tether_queue *queue, void *tag)
+    TETHER_ADDRESS_ONLY(1);
+TETHER_API tether_phantom tether_phantom_to_at(const void *object,
+                                               tether_queue *queue, void *tag,
+                                               const char *name,
+                                               const char *file, unsigned line)
+    TETHER_ADDRESS_ONLY(1);
+#define tether_phantom_to(object, queue, tag)                                  \
+    tether_phantom_to_at((object), (queue), (tag), #object, __FILE__, __LINE__)
+
+/** Did its record ever enter the queue? Not 0: yes, even if it was taken. */
+TETHER_API int tether_phantom_enqueued(tether_phantom ref);
+
+TETHER_API void tether_phantom_drop(tether_phantom ref);
+
+/** Takes the oldest record. Returns TETHER_OK or TETHER_EMPTY. */
+TETHER_API tether_status tether_queue_poll(tether_queue *queue,
+                                           struct tether_record *record);
+
+/**
+ * Takes the oldest record, waiting for one for at most 'within_ms'
+ * milliseconds (scaled by TETHER_TIME_SCALE).
+ *
+ * Returns TETHER_OK, TETHER_TIMEOUT, or TETHER_EMPTY when the queue was
+ * dropped meanwhile.
+ */
+TETHER_API tether_status tether_queue_wait(tether_queue *queue,
+                                           unsigned within_ms,
+                                           struct tether_record *record);
+
+typedef void (*tether_record_fn)(const struct tether_record *record,
+                                 void *ctx);
+
+/** Takes all records and hands each to 'see', oldest first, on this thread.
+ *  Returns how many. */
+TETHER_API size_t tether_queue_drain(tether_queue *queue, tether_record_fn see,
+                                     void *ctx);
+
+/**
+ * Sets a callback for the queue's records: it is called, and takes them, at
+ * the next safe point (tether_safepoint, each poll of a wait, a drain, the end
+ * of a test's body), never inside free. NULL: none.
+ */
+TETHER_API void tether_queue_on(tether_queue *queue, tether_record_fn see,
+                                void *ctx);
+
+/** Lets pending callbacks run here. */
+TETHER_API void tether_safepoint(void);
+
+TETHER_END_DECLS
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_BASE_H
+#define TT_BASE_H
+/*
+ * What every part needs: branch hints, the thread's own record with the
+ * recursion guard, and the end of the program after a programmer's mistake.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TT_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define TT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define TT_NOINLINE    __attribute__((noinline))
+#define TT_COLD        __attribute__((noinline, cold))
+#define TT_INLINE      static inline __attribute__((always_inline))
+#define TT_COUNT(a)    (sizeof(a) / sizeof(*(a)))
+#define TT_MIN(a, b)   ((a) < (b) ? (a) : (b))
+#define TT_MAX(a, b)   ((a) > (b) ? (a) : (b))
+
+struct tt_slot;
+
+/*
+ * One thread's record, in static TLS so that malloc can use it at any time.
+ * 'inside' counts how deep the thread is in Tether: while it is not zero the
+ * thread's allocations are Tether's (or its caller's on Tether's behalf) and
+ * are neither counted nor reported.
+ */
+struct tt_thread {
+    struct tt_slot *slot;     /* counters; NULL before the first allocation */
+    uint32_t inside;          /* the recursion guard */
+    uint32_t one_time;        /* depth of ONE_TIME scopes */
+    uintptr_t stack_top;      /* end of this thread's stack, 0 if unknown */
+    void *stack_cache;        /* lib/stack's, NULL at first */
+};
+
+extern _Thread_local struct tt_thread tt_self
+    __attribute__((tls_model("initial-exec")));
+
+TT_INLINE void tt_enter(void)
+{
+    tt_self.inside++;
+}
+
+TT_INLINE void tt_leave(void)
+{
+    tt_self.inside--;
+}
+
+/* Says what a caller did wrong, with the call's name, and aborts.
+ * 'text' is one sentence that names the remedy. */
+_Noreturn void tt_die(const char *call, const char *text, ...)
+    __attribute__((format(printf, 2, 3), cold));
+
+#endif

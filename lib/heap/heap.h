@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_HEAP_H
+#define TT_HEAP_H
+/*
+ * The tracked heap as the layers above see it: blocks, scopes, and the table
+ * of callbacks through which news of the heap travels upward.
+ *
+ * Words. A block is one live result of malloc and its family. An epoch is a
+ * number that grows at each begin of a scope; a block carries the epoch of
+ * its birth, so 'older than the scope' is one comparison. A scope is a
+ * measured stretch: a window, a budget, a WITHIN_BUDGET.
+ */
+#include "base/base.h"
+
+#include <stdatomic.h>
+
+enum tt_block_flag {
+    TT_BLOCK_REF = 1 << 0,    /* has references: free tells lib/ref */
+    TT_BLOCK_TOOL = 1 << 1,   /* Tether's or on its behalf: not counted */
+    TT_BLOCK_KEEP = 1 << 2,   /* meant to stay: no leak */
+    TT_BLOCK_BIG = 1 << 3,    /* its header is out of band */
+    TT_BLOCK_MAPPED = 1 << 4, /* a mapping of its own */
+    TT_BLOCK_SKIP = 1 << 5,   /* by a thread that is not the test's */
+};
+
+struct tt_block {
+    void *address;    /* what malloc returned */
+    size_t size;      /* as requested, bytes */
+    uint64_t serial;  /* the thread's nth allocation, from 1 */
+    uint32_t stack;   /* lib/stack's id of the allocation */
+    uint32_t thread;  /* number of the allocating thread, the first is 1 */
+    uint32_t epoch;   /* of its birth */
+    uint32_t flags;   /* tt_block_flag */
+};
+
+/* Finds the live block that 'address' is in (interior pointers too). */
+bool tt_block_find(const void *address, struct tt_block *block);
+
+/* Calls back for each live block, lowest address first; blocks of TOOL are
+ * left out. The callback returns false to stop. Other threads may go on
+ * allocating: what they change meanwhile may be seen or not. */
+void tt_blocks_visit(bool (*see)(const struct tt_block *block, void *ctx),
+                     void *ctx);
+
+/* Sets and clears flags of a live block, given its exact address. False: no
+ * live block starts there. */
+bool tt_block_flags(const void *address, uint32_t set, uint32_t clear);
+
+/* Why is this pointer no object? Writes 'is a global', 'is on the stack of
+ * thread 1', 'is inside a freed block' ... into text. */
+struct tt_text;
+void tt_block_tell_why_not(const void *address, struct tt_text *text);
+
+/* Which limit an allocation would break. */
+enum tt_limit {
+    TT_LIMIT_HEAP,
+    TT_LIMIT_ALLOC,
+    TT_LIMIT_SITE,
+    TT_LIMIT_TOTAL,
+    TT_LIMIT_COUNT,
+    TT_LIMITS
+};
+
+#define TT_NO_LIMIT INT64_MAX
+
+/*
+ * One measured stretch. The owner provides the memory and fills the limits;
+ * the rest is lib/heap's. Numbers are measured from the scope's begin; blocks
+ * older than the scope never lower them.
+ */
+struct tt_scope {
+    int64_t limit[TT_LIMITS]; /* bytes or allocations; TT_NO_LIMIT */
+    bool broken[TT_LIMITS];   /* told once each */
+    void *owner;              /* lib/budget's */
+    /* lib/heap's: */
+    struct tt_scope *outer;
+    uint32_t epoch;
+    int64_t live_base, blocks_base, total_base, count_base;
+    int64_t peak; /* of live bytes, since the begin */
+    uint64_t largest;
+};
+
+struct tt_numbers {
+    int64_t live_bytes, live_blocks, peak_bytes, total_bytes, total_count;
+    uint64_t largest_bytes;
+    unsigned threads; /* that have allocated */
+};
+
+/* Begins and ends scopes: strictly nested, any thread. */
+void tt_scope_begin(struct tt_scope *scope);
+void tt_scope_end(struct tt_scope *scope);
+
+/* Puts changed limits in force. */
+void tt_scope_limits_changed(struct tt_scope *scope);
+
+/* What the scope measured up to now. Exact while one thread allocates. */
+void tt_scope_numbers(struct tt_scope *scope, struct tt_numbers *numbers);
+
+/* The calling thread's numbers since its start. */
+void tt_thread_numbers(struct tt_numbers *numbers);
+
+/* The innermost and the outermost scope that are open; NULL: none. */
+struct tt_scope *tt_scope_inner(void);
+struct tt_scope *tt_scope_window(void);
+
+/* How a block ended. */
+struct tt_death {
+    uint32_t stack;     /* of the free */
+    uint32_t thread;    /* that freed it */
+    uint64_t when_ns;   /* monotonic */
+};
+
+enum tt_answer { TT_ALLOW, TT_REFUSE };
+
+enum tt_misuse {
+    TT_MISUSE_DOUBLE_FREE,  /* block and first are known */
+    TT_MISUSE_INSIDE,       /* the pointer is inside a live block */
+    TT_MISUSE_FOREIGN,      /* no block of this heap */
+};
+
+/* What is told of a bad free or realloc. Stacks are 0 where not known. */
+struct tt_misuse_report {
+    enum tt_misuse kind;
+    const char *call;        /* "free", "realloc" */
+    const void *address;
+    struct tt_block block;   /* the block it was, or is inside of */
+    uint32_t freed_stack;    /* the first free */
+    uint32_t now_stack;
+};
+
+/*
+ * News of the heap. lib/init.c fills it before the first window. Each runs
+ * inside malloc or free, with the recursion guard up and no lock of
+ * lib/heap's held; they keep errno.
+ */
+struct tt_heap_news {
+    /* An allocation of 'bytes' would break 'limit' of 'scope', which would
+     * reach 'value'. Returns whether the allocation may go on. */
+    enum tt_answer (*breach)(struct tt_scope *scope, enum tt_limit limit,
+                             int64_t value, size_t bytes, uint32_t stack);
+    /* A block with references dies: before its memory can be reused. */
+    void (*died)(const struct tt_block *block, const struct tt_death *death);
+    /* realloc moved a block with references: same object, new address. Called
+     * after the copy and before the old memory can be reused. */
+    void (*moved)(const struct tt_block *from, const struct tt_block *to);
+    void (*misuse)(const struct tt_misuse_report *report);
+};
+extern struct tt_heap_news tt_heap_news;
+
+/* True while every allocation must be shown to lib/budget (.max_site). */
+void tt_heap_watch_sites(bool on);
+extern struct tt_site_watch {
+    void (*born)(const struct tt_block *block);
+    void (*freed)(const struct tt_block *block);
+} tt_site_watch;
+
+/* Does the heap see allocations at all? The control of DESIGN.md, 4.6: a
+ * block made through the public malloc must be counted. */
+bool tt_heap_sees(void);
+
+/* Serves Tether under AddressSanitizer, which allows no second malloc. */
+bool tt_heap_is_sanitized(void);
+
+/* Called by lib/init.c. */
+void tt_heap_setup(void);
+
+/* Threads. The number of the calling thread; the first is 1. */
+uint32_t tt_thread_number(void);
+
+/* The board: memory shared with the runner in which slots live, so that the
+ * numbers survive a crash. See tether/board.h. */
+
+#endif

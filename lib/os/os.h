@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_OS_H
+#define TT_OS_H
+/*
+ * The port contract: everything Tether asks of an operating system and a
+ * processor, beside POSIX's mmap. One file implements it for each system.
+ * Unless a comment says otherwise a call may be made inside malloc and free,
+ * on any thread, allocates nothing and keeps errno.
+ */
+#include "base/base.h"
+#include "base/base_text.h"
+
+#include <sys/types.h>
+
+/* Monotonic nanoseconds; never 0. */
+uint64_t tt_os_now_ns(void);
+
+/* The kernel's number of the calling thread. */
+pid_t tt_os_thread_id(void);
+
+/* Has this thread of the process ended? */
+bool tt_os_thread_gone(pid_t thread);
+
+/* Lists the kernel's numbers of the threads that live now, at most 'max'.
+ * Returns how many there are, 0 when the system does not tell. */
+size_t tt_os_threads(pid_t *threads, size_t max);
+
+/* The end (highest address) of the calling thread's stack, 0 if unknown.
+ * Costs no system call. */
+uintptr_t tt_os_stack_top(void);
+
+/* Reads 'bytes' at 'from' without a fault when they are not mapped. */
+bool tt_os_read(const void *from, void *to, size_t bytes);
+
+/* Reads a whole file (a pseudo file too) into 'text'. */
+bool tt_os_read_file(const char *path, struct tt_text *text);
+
+/* Gets an environment variable; works before libc is set up. NULL: unset. */
+const char *tt_os_env(const char *name);
+
+/* A number from the environment: sizes take B, KiB, MiB, GiB.
+ * Returns false, with *value untouched, when unset or not a size. */
+bool tt_os_env_size(const char *name, uint64_t *value);
+
+/* Makes every thread that runs now see, before it goes on, what the caller
+ * stored before the call (an asymmetric fence). */
+void tt_os_fence_all(void);
+
+/*
+ * Runs a program and talks to it through pipes, unseen by the tested program:
+ * no SIGCHLD, nothing for waitpid(-1), no handler of the user's runs in it.
+ * Writes 'input' to its standard input, reads its standard output into
+ * 'output' until it ends or 'within_ms' have passed (then it is killed).
+ * 'argv[0]' is the path.
+ * Returns its exit status, -1 when it could not start, -2 on a timeout,
+ * -3 when it was killed by a signal.
+ */
+int tt_os_run(const char *const argv[], const char *input, size_t input_bytes,
+              struct tt_text *output, unsigned within_ms);
+
+#endif

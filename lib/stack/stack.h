@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_STACK_H
+#define TT_STACK_H
+/*
+ * Call stacks: captured inside malloc and free, kept once each, known by a
+ * 28-bit id. Id 0 is the empty stack.
+ *
+ * Hook: capture takes no lock in its common path, allocates private memory
+ * only, and never calls the loader.
+ */
+#include "base/base.h"
+
+#define TT_STACK_DEPTH_MAX 64
+#define TT_STACK_ID_MAX    ((1u << 28) - 1)
+
+/* The depth in use: TETHER_STACK_DEPTH, default 8, 0 to 64. Settable before
+ * the first capture only by the environment; tests may set it. */
+extern unsigned tt_stack_depth;
+
+/* Reads the environment. Called once, before the first capture. */
+void tt_stack_setup(void);
+
+/*
+ * Captures the caller's stack. 'frame' is __builtin_frame_address(0) of the
+ * interposed function (which must have been compiled with a frame pointer):
+ * the first frame captured is that function's return address, its caller.
+ * At most 'depth' return addresses are kept.
+ * Returns the id, 0 when depth is 0 or the table is full.
+ */
+uint32_t tt_stack_capture(void *frame, unsigned depth);
+
+/* Gets a stack's return addresses, innermost first. The pointer stays valid
+ * for the life of the process. Returns their number, 0 for an unknown id. */
+unsigned tt_stack_frames(uint32_t id, const uintptr_t **frames);
+
+/* Interns return addresses that were found elsewhere. */
+uint32_t tt_stack_intern(const uintptr_t *frames, unsigned depth);
+
+/* Finds the function (the unwind table's entry) that covers a program
+ * counter. For a return address pass address - 1. */
+bool tt_stack_function(uintptr_t pc, uintptr_t *start, uintptr_t *end);
+
+/* The start of the mapped module that holds 'pc', 0 if none. No lock. */
+uintptr_t tt_stack_module(uintptr_t pc);
+
+/* A word of the caller's for each stack, 0 at first: lib/budget keeps the
+ * site's function there. NULL for an unknown id. */
+_Atomic uint32_t *tt_stack_note(uint32_t id);
+
+/* Number of different stacks seen. */
+size_t tt_stack_count(void);
+
+/* A module may have been unloaded: rules of its code are forgotten. */
+void tt_stack_forget(void);
+
+/* For the fork handlers. */
+void tt_stack_lock(void);
+void tt_stack_unlock(void);
+
+#endif
