@@ -54,6 +54,11 @@ TETHER_API enum tether_outcome
 tether_check_consistently(tether_predicate is_true, void *ctx,
                           const char *expression, struct tether_wait *wait,
                           struct tether_message *why);
+/** Judges a finished tether_polling; 'expression' is the question as written,
+ *  with or without the options behind its first comma. */
+TETHER_API enum tether_outcome
+tether_check_polling(const struct tether_polling *polling,
+                     const char *expression, struct tether_message *why);
 TETHER_API enum tether_outcome
 tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
                                   struct tether_message *why);

@@ -53,6 +53,44 @@ TETHER_API tether_status tether_consistently(tether_predicate is_true,
                                              struct tether_wait *wait);
 
 /**
+ * A wait whose question the caller asks itself, between the calls: what the
+ * macros are made of, because C has no nested functions.
+ *
+ *     struct tether_polling polling;
+ *     tether_polling_begin(&polling, TETHER_POLL_EVENTUALLY, wait);
+ *     while (tether_polling_next(&polling, cache_len(cache) == 0))
+ *         ;
+ *     if (polling.status != TETHER_OK) ...
+ */
+struct tether_polling {
+    struct tether_wait wait; /**< as given, with the results */
+    tether_status status;    /**< when next has answered 0: TETHER_OK,
+                                  TETHER_TIMEOUT or TETHER_REFUSED */
+    int kind;                /* enum tether_poll_kind */
+    uint64_t begin_ns;       /* monotonic, of the first answer; 0: none yet */
+    uint64_t deadline_ns;
+    uint64_t pause_ns;
+    uint64_t asked_ns; /* when the answer to come was asked for */
+};
+
+enum tether_poll_kind {
+    TETHER_POLL_EVENTUALLY,  /**< one yes within .within_ms */
+    TETHER_POLL_CONSISTENTLY /**< only yes for .for_ms */
+};
+
+/** Begins a wait. 'wait' is copied; its text must live until the end. */
+TETHER_API void tether_polling_begin(struct tether_polling *polling,
+                                     enum tether_poll_kind kind,
+                                     struct tether_wait wait);
+
+/**
+ * Takes one answer; not 0 is yes. Sleeps when another one is wanted.
+ *
+ * Returns 1: ask again; 0: it is decided, polling->status says how.
+ */
+TETHER_API int tether_polling_next(struct tether_polling *polling, int answer);
+
+/**
  * Waits until the object of 'ref' is dead; the free itself wakes the caller.
  *
  * Returns TETHER_OK, TETHER_TIMEOUT or TETHER_REFUSED.
