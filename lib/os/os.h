@@ -32,6 +32,9 @@ uintptr_t tt_os_stack_top(void);
 /* Reads 'bytes' at 'from' without a fault when they are not mapped. */
 bool tt_os_read(const void *from, void *to, size_t bytes);
 
+/* Can every page that holds some of these bytes be read now? */
+bool tt_os_readable(const void *from, size_t bytes);
+
 /* Reads a whole file (a pseudo file too) into 'text'. */
 bool tt_os_read_file(const char *path, struct tt_text *text);
 

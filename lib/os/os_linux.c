@@ -204,6 +204,44 @@ bool tt_os_read(const void *from, void *to, size_t bytes)
     return good;
 }
 
+#define PAGE_BYTES ((uintptr_t)4096)
+#define PAGES_ONCE 64
+
+/* Asks for a byte of each of up to PAGES_ONCE pages in one call. */
+static bool pages_readable(uintptr_t first, size_t count)
+{
+    char bytes[PAGES_ONCE];
+    struct iovec here = { .iov_base = bytes, .iov_len = count };
+    struct iovec there[PAGES_ONCE];
+    for (size_t i = 0; i < count; i++)
+        there[i] = (struct iovec){ .iov_base = (void *)(first + i * PAGE_BYTES),
+                                   .iov_len = 1 };
+    const long got =
+        syscall(SYS_process_vm_readv, getpid(), &here, 1, there, count, 0);
+    if (got >= 0 || (errno != ENOSYS && errno != EPERM))
+        return got == (long)count;
+    for (size_t i = 0; i < count; i++)
+        if (!read_by_pipe((const char *)(first + i * PAGE_BYTES), bytes, 1))
+            return false;
+    return true;
+}
+
+bool tt_os_readable(const void *from, size_t bytes)
+{
+    const int before = errno;
+    uintptr_t page = (uintptr_t)from & ~(PAGE_BYTES - 1);
+    const uintptr_t end = (uintptr_t)from + bytes;
+    bool good = true;
+    while (good && page < end) {
+        const size_t left = (end - page + PAGE_BYTES - 1) / PAGE_BYTES;
+        const size_t count = TT_MIN(left, (size_t)PAGES_ONCE);
+        good = pages_readable(page, count);
+        page += count * PAGE_BYTES;
+    }
+    errno = before;
+    return good;
+}
+
 /* Files. */
 
 bool tt_os_read_file(const char *path, struct tt_text *text)

@@ -24,7 +24,10 @@ void tt_stack_setup(void);
  * Captures the caller's stack. 'frame' is __builtin_frame_address(0) of the
  * interposed function (which must have been compiled with a frame pointer):
  * the first frame captured is that function's return address, its caller.
- * At most 'depth' return addresses are kept.
+ * At most 'depth' return addresses are kept; fewer once the table is large
+ * (stack_table.c says when). A frame that a signal interrupted has no return
+ * address: its program counter + 1 stands in, so that 'address - 1' is in the
+ * right function for every frame.
  * Returns the id, 0 when depth is 0 or the table is full.
  */
 uint32_t tt_stack_capture(void *frame, unsigned depth);
