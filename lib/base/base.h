@@ -25,13 +25,18 @@ struct tt_slot;
  * 'inside' counts how deep the thread is in Tether: while it is not zero the
  * thread's allocations are Tether's (or its caller's on Tether's behalf) and
  * are neither counted nor reported.
+ *
+ * 'fast' is what the common path of malloc and free tests: NULL sends them to
+ * the slow path, which looks at the rest. It is 'home' while the thread is
+ * neither inside Tether nor in a ONE_TIME scope.
  */
 struct tt_thread {
-    struct tt_slot *slot;     /* counters; NULL before the first allocation */
-    uint32_t inside;          /* the recursion guard */
-    uint32_t one_time;        /* depth of ONE_TIME scopes */
-    uintptr_t stack_top;      /* end of this thread's stack, 0 if unknown */
-    void *stack_cache;        /* lib/stack's, NULL at first */
+    struct tt_slot *fast;
+    struct tt_slot *home;  /* counters; NULL before the first allocation */
+    uint32_t inside;       /* the recursion guard */
+    uint32_t one_time;     /* depth of ONE_TIME scopes */
+    uintptr_t stack_top;   /* end of this thread's stack, 0 if unknown */
+    void *stack_cache;     /* lib/stack's, NULL at first */
 };
 
 extern _Thread_local struct tt_thread tt_self
@@ -40,11 +45,13 @@ extern _Thread_local struct tt_thread tt_self
 TT_INLINE void tt_enter(void)
 {
     tt_self.inside++;
+    tt_self.fast = NULL;
 }
 
 TT_INLINE void tt_leave(void)
 {
-    tt_self.inside--;
+    if (--tt_self.inside == 0 && tt_self.one_time == 0)
+        tt_self.fast = tt_self.home;
 }
 
 /* Says what a caller did wrong, with the call's name, and aborts.

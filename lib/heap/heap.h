@@ -21,6 +21,7 @@ enum tt_block_flag {
     TT_BLOCK_BIG = 1 << 3,    /* its header is out of band */
     TT_BLOCK_MAPPED = 1 << 4, /* a mapping of its own */
     TT_BLOCK_SKIP = 1 << 5,   /* by a thread that is not the test's */
+    TT_BLOCK_SITE = 1 << 6,   /* shown to the site watch */
 };
 
 struct tt_block {
@@ -51,13 +52,13 @@ bool tt_block_flags(const void *address, uint32_t set, uint32_t clear);
 struct tt_text;
 void tt_block_tell_why_not(const void *address, struct tt_text *text);
 
-/* Which limit an allocation would break. */
+/* What a scope limits. The first three are gauges: sums over all threads. */
 enum tt_limit {
-    TT_LIMIT_HEAP,
-    TT_LIMIT_ALLOC,
-    TT_LIMIT_SITE,
-    TT_LIMIT_TOTAL,
-    TT_LIMIT_COUNT,
+    TT_LIMIT_HEAP,  /* live bytes */
+    TT_LIMIT_TOTAL, /* bytes allocated, freed or not */
+    TT_LIMIT_COUNT, /* allocations */
+    TT_GAUGES,
+    TT_LIMIT_ALLOC = TT_GAUGES, /* bytes of one allocation */
     TT_LIMITS
 };
 
@@ -70,13 +71,13 @@ enum tt_limit {
  */
 struct tt_scope {
     int64_t limit[TT_LIMITS]; /* bytes or allocations; TT_NO_LIMIT */
-    bool broken[TT_LIMITS];   /* told once each */
-    void *owner;              /* lib/budget's */
+    void *owner;              /* the owner's */
     /* lib/heap's: */
     struct tt_scope *outer;
-    uint32_t epoch;
-    int64_t live_base, blocks_base, total_base, count_base;
-    int64_t peak; /* of live bytes, since the begin */
+    uint32_t epoch;          /* blocks with a smaller one are older */
+    int64_t base[TT_GAUGES]; /* sums at the begin */
+    int64_t blocks_base;
+    int64_t peak; /* of live bytes since the begin, up to the last fold */
     uint64_t largest;
 };
 
@@ -86,22 +87,26 @@ struct tt_numbers {
     unsigned threads; /* that have allocated */
 };
 
-/* Begins and ends scopes: strictly nested, any thread. */
+/* Begins and ends scopes: strictly nested, any thread. Ending a scope that is
+ * not the innermost ends those inside it too. */
 void tt_scope_begin(struct tt_scope *scope);
 void tt_scope_end(struct tt_scope *scope);
 
-/* Puts changed limits in force. */
-void tt_scope_limits_changed(struct tt_scope *scope);
+/* Puts changed limits in force. Called by the owner, also from 'breach'. */
+void tt_scope_limits_changed(void);
 
-/* What the scope measured up to now. Exact while one thread allocates. */
+/* What the scope measured up to now. Exact while one thread allocates.
+ * NULL: since the start of the process. */
 void tt_scope_numbers(struct tt_scope *scope, struct tt_numbers *numbers);
 
 /* The calling thread's numbers since its start. */
 void tt_thread_numbers(struct tt_numbers *numbers);
 
-/* The innermost and the outermost scope that are open; NULL: none. */
+/* The innermost scope that is open; NULL: none. */
 struct tt_scope *tt_scope_inner(void);
-struct tt_scope *tt_scope_window(void);
+
+/* Leaves all threads but the calling one that exist now out of all counts. */
+void tt_threads_ignore_others(void);
 
 /* How a block ended. */
 struct tt_death {
@@ -135,7 +140,8 @@ struct tt_misuse_report {
  */
 struct tt_heap_news {
     /* An allocation of 'bytes' would break 'limit' of 'scope', which would
-     * reach 'value'. Returns whether the allocation may go on. */
+     * reach 'value'. Returns whether the allocation may go on; the callback
+     * may change the scope's limits. */
     enum tt_answer (*breach)(struct tt_scope *scope, enum tt_limit limit,
                              int64_t value, size_t bytes, uint32_t stack);
     /* A block with references dies: before its memory can be reused. */
@@ -147,12 +153,13 @@ struct tt_heap_news {
 };
 extern struct tt_heap_news tt_heap_news;
 
-/* True while every allocation must be shown to lib/budget (.max_site). */
-void tt_heap_watch_sites(bool on);
-extern struct tt_site_watch {
-    void (*born)(const struct tt_block *block);
-    void (*freed)(const struct tt_block *block);
-} tt_site_watch;
+/*
+ * For .max_site: while 'born' is set every allocation is shown before it
+ * happens ('bytes' more from 'stack'; TT_REFUSE denies it), and every block
+ * that was shown is shown again when it dies ('bytes' negative).
+ */
+typedef enum tt_answer (*tt_site_fn)(uint32_t stack, int64_t bytes);
+void tt_heap_watch_sites(tt_site_fn see);
 
 /* Does the heap see allocations at all? The control of DESIGN.md, 4.6: a
  * block made through the public malloc must be counted. */
@@ -167,7 +174,11 @@ void tt_heap_setup(void);
 /* Threads. The number of the calling thread; the first is 1. */
 uint32_t tt_thread_number(void);
 
-/* The board: memory shared with the runner in which slots live, so that the
- * numbers survive a crash. See tether/board.h. */
+/* The board (tether/board.h): the worker's row. */
+void tt_board_window(const char *name);
+void tt_board_body(struct tt_scope *scope); /* NULL: the body has ended */
+void tt_board_leaked(uint64_t bytes);
+void tt_board_failed(void);
+void tt_board_ended(void);
 
 #endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_HEAP_SLOT_H
+#define TT_HEAP_SLOT_H
+/*
+ * Slots: the counters of one thread, with that thread as their only writer,
+ * so that counting is plain adds. What the process has is the sum over all
+ * slots. A slot outlives its thread and is handed to a later one, so sums
+ * never lose anything.
+ *
+ * Each gauge has a stop: the value up to which the thread may go on without
+ * asking. The ledger (heap_ledger.c) hands out stops so that their sum never
+ * is above a limit in force.
+ */
+#include "heap/heap_block.h"
+
+enum gauge {
+    GAUGE_LIVE = TT_LIMIT_HEAP,
+    GAUGE_TOTAL = TT_LIMIT_TOTAL,
+    GAUGE_COUNT = TT_LIMIT_COUNT, /* also the next serial - 1 */
+    GAUGES = TT_GAUGES
+};
+
+/* A thread that must ask before each allocation. */
+#define STOP_ASK INT64_MIN
+
+struct tt_slot {
+    int64_t value[GAUGES];
+    int64_t stop[GAUGES]; /* may be lowered by others, under the ledger */
+    int64_t blocks;
+    int64_t peak;         /* of value[GAUGE_LIVE] since the last fold */
+    uint64_t size_stop;   /* a larger request takes the slow path */
+    uint64_t largest;
+    uint64_t thread_bits; /* the thread's number, in place for word 1 */
+    struct tt_slot *next; /* in the list of all; set once */
+    int32_t thread_id;    /* the kernel's */
+    uint8_t ignored;      /* a thread of the framework's: not counted */
+    uint8_t orphan;       /* its thread has said good-bye */
+    uint8_t asked;        /* has allocated since the mode was reset */
+};
+
+/* Gets the calling thread's slot, making it. NULL when out of memory. */
+struct tt_slot *slot_home(void);
+
+/* The list of all slots, newest first; it only grows. */
+struct tt_slot *slot_first(void);
+
+/* Memory for slots: the board's row, then private memory. */
+struct tt_slot *board_slot(void);
+
+/* Is this slot's memory shared with the runner? */
+bool board_has(const struct tt_slot *slot);
+
+/* Shows the runner what the body's scope has measured. 'single': one thread
+ * allocates, and its slot tells the peak. */
+void board_publish(bool single);
+
+/* In a forked child: counters leave the memory shared with the parent. */
+void slot_leave_board(void);
+void board_leave(void);
+
+/*
+ * May the calling thread allocate so much? 'add' are the amounts by which its
+ * gauges would grow, 'bytes' the size of the request. Asks the ledger, tells
+ * a breach, returns the answer.
+ */
+enum tt_answer ledger_ask(struct tt_slot *slot, const int64_t add[GAUGES],
+                          size_t bytes, void *frame, uint32_t *stack);
+
+/* A counted block of 'epoch' died: scopes younger than it forget it. */
+void ledger_old_block(uint32_t epoch, int64_t bytes);
+
+/* The epoch of the innermost scope; blocks with a smaller one are older. */
+extern uint32_t ledger_epoch __attribute__((visibility("hidden")));
+
+/* A slot is new: gives it stops. */
+void ledger_enter(struct tt_slot *slot);
+
+void ledger_lock(void);
+void ledger_unlock(void);
+void slot_lock(void);
+void slot_unlock(void);
+void ledger_child(void);
+uint32_t tt_epoch_now(void);
+void tt_heap_threads_setup(void);
+
+/* Gets the stack of the call in progress, once. */
+uint32_t stack_now(void *frame, uint32_t *stack);
+
+#endif
