@@ -4,8 +4,11 @@
  * is loaded and fills the tables through which news travels upward.
  */
 #include "base/base.h"
+#include "heap/heap.h"
 
 #include <tether/status.h>
+
+#include <pthread.h>
 
 const char *tether_status_name(tether_status status)
 {
@@ -29,4 +32,25 @@ const char *tether_status_text(tether_status status)
 #undef TEXT
     }
     return "unknown status";
+}
+
+static void before_fork(void)
+{
+    tt_heap_lock();
+}
+
+static void after_fork_in_parent(void)
+{
+    tt_heap_unlock();
+}
+
+static void after_fork_in_child(void)
+{
+    tt_heap_child();
+}
+
+__attribute__((constructor(101))) static void setup(void)
+{
+    tt_heap_setup();
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }

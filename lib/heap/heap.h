@@ -12,6 +12,8 @@
  */
 #include "base/base.h"
 
+#include <tether/api.h>
+
 #include <stdatomic.h>
 
 enum tt_block_flag {
@@ -22,6 +24,7 @@ enum tt_block_flag {
     TT_BLOCK_MAPPED = 1 << 4, /* a mapping of its own */
     TT_BLOCK_SKIP = 1 << 5,   /* by a thread that is not the test's */
     TT_BLOCK_SITE = 1 << 6,   /* shown to the site watch */
+    TT_BLOCK_OLD = 1 << 7,    /* older than the window, grown in it: no leak */
 };
 
 struct tt_block {
@@ -35,7 +38,8 @@ struct tt_block {
 };
 
 /* Finds the live block that 'address' is in (interior pointers too). */
-bool tt_block_find(const void *address, struct tt_block *block);
+bool tt_block_find(const void *address, struct tt_block *block)
+    TETHER_ADDRESS_ONLY(1);
 
 /* Calls back for each live block, lowest address first; blocks of TOOL are
  * left out. The callback returns false to stop. Other threads may go on
@@ -168,8 +172,11 @@ bool tt_heap_sees(void);
 /* Serves Tether under AddressSanitizer, which allows no second malloc. */
 bool tt_heap_is_sanitized(void);
 
-/* Called by lib/init.c. */
+/* Called by lib/init.c: once, and around fork. */
 void tt_heap_setup(void);
+void tt_heap_lock(void);
+void tt_heap_unlock(void);
+void tt_heap_child(void);
 
 /* Threads. The number of the calling thread; the first is 1. */
 uint32_t tt_thread_number(void);

@@ -19,8 +19,11 @@ struct request {
 void *alloc_slow(const struct request *request);
 
 /* Frees what the common path does not take: big, flagged, old, or bad.
- * 'size' is what the caller says it is, for messages of sized delete. */
+ * 'call' is what the program called. */
 void free_slow(void *address, void *frame, const char *call);
+
+/* 'size' is not 0. NULL with ENOMEM; the old block then stays as it was. */
+void *realloc_slow(void *address, size_t size, void *frame, const char *call);
 
 /* A pointer that is no live block. Reports it; the heap stays sound. */
 void misuse_tell(const void *address, void *frame, const char *call);

@@ -35,11 +35,6 @@ static struct {
     uint32_t threads;      /* that asked */
 } ledger;
 
-uint32_t tt_epoch_now(void)
-{
-    return __atomic_load_n(&ledger.epochs, __ATOMIC_RELAXED);
-}
-
 void ledger_lock(void)
 {
     tt_lock_take(&ledger.lock);
@@ -83,11 +78,10 @@ static int64_t limit_of(enum gauge gauge)
 
 static uint64_t size_limit(void)
 {
-    uint64_t lowest = SMALL_MAX;
+    int64_t lowest = TT_NO_LIMIT;
     for (struct tt_scope *scope = ledger.inner; scope; scope = scope->outer)
-        if (scope->limit[TT_LIMIT_ALLOC] != TT_NO_LIMIT)
-            lowest = TT_MIN(lowest, (uint64_t)scope->limit[TT_LIMIT_ALLOC]);
-    return lowest;
+        lowest = TT_MIN(lowest, scope->limit[TT_LIMIT_ALLOC]);
+    return (uint64_t)lowest;
 }
 
 static void stop_set(struct tt_slot *slot, enum gauge gauge, int64_t stop)
@@ -103,7 +97,9 @@ static void stops_set(struct tt_slot *slot, int64_t stop)
 
 static void size_stop_set(struct tt_slot *slot)
 {
-    slot->size_stop = TT_MIN(size_limit(), slot->largest);
+    slot->size_limit = size_limit();
+    slot->size_stop =
+        TT_MIN(TT_MIN(slot->size_limit, SMALL_MAX), slot->largest);
 }
 
 /* Gives the peaks reached since the last fold to every open scope. 'sum' is
@@ -148,6 +144,7 @@ static void mode_reset(struct tt_slot *owner)
         slot->asked = slot == owner;
         if (slot != owner)
             stops_set(slot, STOP_ASK);
+        size_stop_set(slot);
     }
     if (owner)
         stops_of_owner();
@@ -306,14 +303,6 @@ static void join(struct tt_slot *self)
     }
 }
 
-static bool size_breaks(size_t bytes)
-{
-    for (struct tt_scope *scope = ledger.inner; scope; scope = scope->outer)
-        if ((int64_t)bytes > scope->limit[TT_LIMIT_ALLOC])
-            return true;
-    return false;
-}
-
 /* Under the lock: settles the stops. False: some limit is in the way. */
 static bool settle(struct tt_slot *self, const int64_t add[GAUGES],
                    size_t bytes)
@@ -333,7 +322,7 @@ static bool settle(struct tt_slot *self, const int64_t add[GAUGES],
     if (fits && ledger.owner != self)
         fold_peaks(sum + TT_MAX(add[GAUGE_LIVE], 0));
     size_stop_set(self);
-    return fits && !size_breaks(bytes);
+    return fits && bytes <= self->size_limit;
 }
 
 uint32_t stack_now(void *frame, uint32_t *stack)
@@ -391,17 +380,23 @@ enum tt_answer ledger_ask(struct tt_slot *slot, const int64_t add[GAUGES],
     return answer;
 }
 
-void ledger_old_block(uint32_t epoch, int64_t bytes)
+void ledger_old_block(struct tt_slot *slot, uint32_t epoch, int64_t bytes,
+                      int64_t blocks)
 {
     tt_lock_take(&ledger.lock);
     fold_peaks(sum_of(GAUGE_LIVE));
+    slot->value[GAUGE_LIVE] -= bytes;
+    slot->blocks -= blocks;
     for (struct tt_scope *scope = ledger.inner; scope; scope = scope->outer)
         if (epoch < scope->epoch) {
             scope->base[GAUGE_LIVE] -= bytes;
-            scope->blocks_base--;
+            scope->blocks_base -= blocks;
         }
-    if (ledger.owner)
+    if (ledger.owner) {
+        ledger.owner->peak = slot_value(ledger.owner, GAUGE_LIVE);
         stops_of_owner();
+    }
+    board_publish(ledger.owner != NULL);
     tt_lock_give(&ledger.lock);
 }
 

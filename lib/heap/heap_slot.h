@@ -29,6 +29,7 @@ struct tt_slot {
     int64_t blocks;
     int64_t peak;         /* of value[GAUGE_LIVE] since the last fold */
     uint64_t size_stop;   /* a larger request takes the slow path */
+    uint64_t size_limit;  /* a larger request must ask */
     uint64_t largest;
     uint64_t thread_bits; /* the thread's number, in place for word 1 */
     struct tt_slot *next; /* in the list of all; set once */
@@ -66,8 +67,11 @@ void board_leave(void);
 enum tt_answer ledger_ask(struct tt_slot *slot, const int64_t add[GAUGES],
                           size_t bytes, void *frame, uint32_t *stack);
 
-/* A counted block of 'epoch' died: scopes younger than it forget it. */
-void ledger_old_block(uint32_t epoch, int64_t bytes);
+/* A block that is older than the innermost scope dies: the thread's counters
+ * fall, and with them the bases of the scopes that never counted the block.
+ * 'blocks' is 1; -1, with negative bytes, takes it back. */
+void ledger_old_block(struct tt_slot *slot, uint32_t epoch, int64_t bytes,
+                      int64_t blocks);
 
 /* The epoch of the innermost scope; blocks with a smaller one are older. */
 extern uint32_t ledger_epoch __attribute__((visibility("hidden")));
@@ -80,7 +84,6 @@ void ledger_unlock(void);
 void slot_lock(void);
 void slot_unlock(void);
 void ledger_child(void);
-uint32_t tt_epoch_now(void);
 void tt_heap_threads_setup(void);
 
 /* Gets the stack of the call in progress, once. */

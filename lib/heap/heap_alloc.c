@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slow paths: every kind of block, asking the ledger, and realloc.
+ *
+ * A realloc is, to every count, the end of the old block and the birth of the
+ * new one; references, the KEEP mark and 'older than the window' stay with
+ * the object, and so does its serial.
+ *
+ * Hook: everything here runs inside malloc and free.
+ */
+#include "heap/heap_alloc.h"
+
+#include "base/base_mem.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <mimalloc.h>
+#include <string.h>
+
+/* mimalloc 2.0.9 fails for large alignments: those are mapped here. */
+#define ALIGNMENT_MAPPED ((size_t)1024 * 1024)
+
+ptrdiff_t errno_offset;
+unsigned free_depth = 1;
+
+static tt_site_fn site_watch;
+
+void tt_heap_watch_sites(tt_site_fn see)
+{
+    __atomic_store_n(&site_watch, see, __ATOMIC_RELEASE);
+    tt_scope_limits_changed();
+}
+
+bool tt_heap_watches_sites(void)
+{
+    return __atomic_load_n(&site_watch, __ATOMIC_RELAXED) != NULL;
+}
+
+static void *no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* Maps a block by itself: room for its size at its alignment. */
+static char *raw_mapped(size_t size, size_t alignment, size_t *length)
+{
+    const size_t bytes = (TT_MAX(size, 1) + 4095) & ~(size_t)4095;
+    char *const start = tt_map_sparse(bytes + alignment);
+    if (!start)
+        return NULL;
+    char *const block =
+        (char *)(((uintptr_t)start + alignment - 1) & -alignment);
+    if (block != start)
+        tt_unmap(start, (size_t)(block - start));
+    char *const end = start + bytes + alignment;
+    if (block + bytes != end)
+        tt_unmap(block + bytes, (size_t)(end - (block + bytes)));
+    *length = bytes;
+    return block;
+}
+
+/* Where a block's bytes come from. */
+struct raw {
+    char *block; /* what the program gets */
+    uint8_t kind;
+    size_t mapping; /* length, 0: mimalloc's */
+};
+
+static bool raw_small(const struct request *request, struct raw *raw)
+{
+    const size_t bytes = request->size + HEADER_BYTES;
+    char *const base =
+        request->alignment > 16
+            ? mi_malloc_aligned_at(bytes, request->alignment, HEADER_BYTES)
+            : request->zeroed ? mi_zalloc(bytes) : mi_malloc(bytes);
+    *raw = (struct raw){ .block = base + HEADER_BYTES, .kind = SHADOW_SMALL };
+    return base != NULL;
+}
+
+static bool raw_big(const struct request *request, struct raw *raw)
+{
+    const size_t bytes = TT_MAX(request->size, BIG_MIN);
+    *raw = (struct raw){ .kind = SHADOW_BIG };
+    if (request->alignment >= ALIGNMENT_MAPPED)
+        raw->block =
+            raw_mapped(request->size, request->alignment, &raw->mapping);
+    else if (request->alignment > 16)
+        raw->block = mi_malloc_aligned(bytes, request->alignment);
+    else
+        raw->block = request->zeroed ? mi_zalloc(bytes) : mi_malloc(bytes);
+    return raw->block != NULL;
+}
+
+static bool raw_take(const struct request *request, struct raw *raw)
+{
+    if (request->size > PTRDIFF_MAX - request->alignment - HEADER_BYTES)
+        return false;
+    return request->size <= SMALL_MAX && request->alignment < BIG_MIN
+               ? raw_small(request, raw)
+               : raw_big(request, raw);
+}
+
+static void raw_give(const struct raw *raw)
+{
+    const int before = errno;
+    if (raw->mapping)
+        tt_unmap(raw->block, raw->mapping);
+    else if (raw->block)
+        mi_free(raw->kind == SHADOW_SMALL ? raw->block - HEADER_BYTES
+                                          : raw->block);
+    errno = before;
+}
+
+/* Writes header and shadow. False: no memory for the shadow. */
+static bool header_write(const struct raw *raw, const struct tt_block *facts)
+{
+    const uintptr_t address = (uintptr_t)raw->block;
+    struct region *region = region_of(address);
+    if (!region && !(region = region_make(address)))
+        return false;
+    uint64_t *const words = words_of(region, address, raw->kind);
+    const bool big = raw->kind == SHADOW_BIG;
+    words[0] = word0_of(facts->serial, facts->epoch);
+    words[1] = word1_of(facts->stack, (uint64_t)facts->thread << THREAD_SHIFT,
+                        big ? 0 : facts->size,
+                        facts->flags | (big ? TT_BLOCK_BIG : 0) |
+                            (raw->mapping ? TT_BLOCK_MAPPED : 0));
+    if (big) {
+        big_of(region, address)->size = facts->size;
+        big_of(region, address)->mapping = raw->mapping;
+    }
+    return shadow_enter(address, facts->size, raw->kind);
+}
+
+static void count_born(struct tt_slot *slot, size_t size)
+{
+    slot->value[GAUGE_LIVE] += (int64_t)size;
+    slot->value[GAUGE_TOTAL] += (int64_t)size;
+    slot->value[GAUGE_COUNT]++;
+    slot->blocks++;
+    slot->peak = TT_MAX(slot->peak, slot->value[GAUGE_LIVE]);
+    if (size > slot->largest) {
+        slot->largest = size;
+        slot->size_stop =
+            TT_MIN(TT_MIN(slot->size_limit, SMALL_MAX), slot->largest);
+    }
+}
+
+static void count_died(struct tt_slot *slot, const struct tt_block *block)
+{
+    if (block->epoch < ledger_epoch) {
+        ledger_old_block(slot, block->epoch, (int64_t)block->size, 1);
+    } else {
+        slot->value[GAUGE_LIVE] -= (int64_t)block->size;
+        slot->blocks--;
+    }
+}
+
+/* Takes back what count_died did. */
+static void count_undied(struct tt_slot *slot, const struct tt_block *block)
+{
+    if (block->epoch < ledger_epoch) {
+        ledger_old_block(slot, block->epoch, -(int64_t)block->size, -1);
+    } else {
+        slot->value[GAUGE_LIVE] += (int64_t)block->size;
+        slot->blocks++;
+    }
+}
+
+static bool is_counted(uint32_t flags)
+{
+    return !(flags & (TT_BLOCK_TOOL | TT_BLOCK_SKIP));
+}
+
+/* Does every limit allow it? Tells breaches. */
+static bool allowed(struct tt_slot *slot, const struct request *request,
+                    uint32_t *stack)
+{
+    const int64_t size = (int64_t)request->size;
+    const int64_t add[GAUGES] = { [GAUGE_LIVE] = size,
+                                  [GAUGE_TOTAL] = size,
+                                  [GAUGE_COUNT] = 1 };
+    bool ask = request->size > slot->size_limit;
+    for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
+        ask |= slot->value[gauge] + add[gauge] > slot->stop[gauge];
+    if (ask && ledger_ask(slot, add, request->size, request->frame, stack) ==
+                   TT_REFUSE)
+        return false;
+    const tt_site_fn see = site_watch;
+    if (!see)
+        return true;
+    tt_enter();
+    const enum tt_answer answer =
+        see(stack_now(request->frame, stack), size);
+    tt_leave();
+    return answer == TT_ALLOW;
+}
+
+/* What a new block of this thread is to be. */
+static uint32_t flags_of_now(const struct tt_slot *slot)
+{
+    if (tt_self.inside)
+        return TT_BLOCK_TOOL;
+    if (!slot || slot->ignored)
+        return TT_BLOCK_SKIP;
+    return (tt_self.one_time ? TT_BLOCK_KEEP : 0) |
+           (tt_heap_watches_sites() ? TT_BLOCK_SITE : 0);
+}
+
+/* Lets the common path in where nothing speaks against it. */
+static void fast_open(struct tt_slot *slot)
+{
+    errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
+    const bool open = slot && !slot->ignored && !tt_self.inside &&
+                      !tt_self.one_time && !tt_heap_watches_sites();
+    tt_self.fast = open ? slot : NULL;
+}
+
+static struct tt_slot *slot_ready(void)
+{
+    static bool ready;
+    if (TT_UNLIKELY(!__atomic_load_n(&ready, __ATOMIC_ACQUIRE))) {
+        tt_enter();
+        tt_stack_setup();
+        __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
+        tt_leave();
+    }
+    struct tt_slot *const slot = slot_home();
+    fast_open(slot);
+    return slot;
+}
+
+/* A block that exists gets its facts. NULL: no memory for the shadow. */
+static void *born(const struct raw *raw, const struct tt_block *facts)
+{
+    if (!header_write(raw, facts)) {
+        raw_give(raw);
+        return no_memory();
+    }
+    return raw->block;
+}
+
+static void zero_what_is_not(const struct request *request,
+                             const struct raw *raw)
+{
+    if (request->zeroed && request->alignment > 16 && !raw->mapping)
+        memset(raw->block, 0, request->size);
+}
+
+void *alloc_slow(const struct request *request)
+{
+    const int before = errno;
+    struct tt_slot *const slot = slot_ready();
+    const uint32_t flags = flags_of_now(slot);
+    uint32_t stack = 0;
+    struct raw raw;
+    if (request->size > PTRDIFF_MAX)
+        return no_memory();
+    if (is_counted(flags) && !allowed(slot, request, &stack))
+        return no_memory();
+    if (!raw_take(request, &raw)) {
+        if (flags & TT_BLOCK_SITE)
+            site_watch(stack, -(int64_t)request->size);
+        return no_memory();
+    }
+    zero_what_is_not(request, &raw);
+    if (!stack && !(flags & TT_BLOCK_TOOL))
+        stack = stack_of_alloc(request->frame);
+    if (is_counted(flags))
+        count_born(slot, request->size);
+    void *const block = born(
+        &raw,
+        &(struct tt_block){
+            .size = request->size,
+            .serial = slot ? (uint64_t)slot->value[GAUGE_COUNT] : 0,
+            .stack = stack,
+            .thread = slot ? (uint32_t)(slot->thread_bits >> THREAD_SHIFT) : 0,
+            .epoch = ledger_epoch,
+            .flags = flags });
+    if (block)
+        errno = before;
+    return block;
+}
+
+/* Finds the live block that starts at 'address', with TOOL's too. */
+static bool block_at(void *address, struct tt_block *block, uint8_t *kind)
+{
+    struct region *const region = region_of((uintptr_t)address);
+    if (!region || (uintptr_t)address % 16)
+        return false;
+    *kind = *shadow_of(region, (uintptr_t)address) & SHADOW_LIVE;
+    if (!*kind)
+        return false;
+    block_read(region, (uintptr_t)address, *kind, block);
+    return true;
+}
+
+/* Takes the block out of the shadow. False: another thread was first. */
+static bool shadow_leave(void *address, uint8_t kind)
+{
+    struct region *const region = region_of((uintptr_t)address);
+    return __atomic_exchange_n(
+               shadow_of(region, (uintptr_t)address),
+               kind == SHADOW_SMALL ? SHADOW_DEAD : SHADOW_NONE,
+               __ATOMIC_ACQ_REL) == kind;
+}
+
+static struct raw raw_of(const struct tt_block *block, uint8_t kind)
+{
+    const uintptr_t address = (uintptr_t)block->address;
+    return (struct raw){
+        .block = block->address,
+        .kind = kind,
+        .mapping = block->flags & TT_BLOCK_MAPPED
+                       ? big_of(region_of(address), address)->mapping
+                       : 0,
+    };
+}
+
+static void tell_died(const struct tt_block *block, uint32_t stack)
+{
+    if (!tt_heap_news.died)
+        return;
+    const struct tt_death death = { .stack = stack,
+                                    .thread = tt_thread_number(),
+                                    .when_ns = tt_os_now_ns() };
+    tt_enter();
+    tt_heap_news.died(block, &death);
+    tt_leave();
+}
+
+static uint32_t stack_of_free(const struct tt_block *block, void *frame)
+{
+    if (block->flags & TT_BLOCK_TOOL)
+        return 0;
+    const unsigned depth =
+        block->flags & TT_BLOCK_REF ? TT_MAX(tt_stack_depth, 8) : free_depth;
+    return depth ? tt_stack_capture(frame, depth) : 0;
+}
+
+void free_slow(void *address, void *frame, const char *call)
+{
+    const int before = errno;
+    struct tt_slot *const slot = slot_ready();
+    struct tt_block block;
+    uint8_t kind;
+    if (!block_at(address, &block, &kind) || !shadow_leave(address, kind)) {
+        misuse_tell(address, frame, call);
+        errno = before;
+        return;
+    }
+    const uint32_t stack = stack_of_free(&block, frame);
+    if (block.flags & TT_BLOCK_REF)
+        tell_died(&block, stack);
+    if (is_counted(block.flags) && slot)
+        count_died(slot, &block);
+    if (block.flags & TT_BLOCK_SITE && site_watch)
+        site_watch(block.stack, -(int64_t)block.size);
+    const struct raw raw = raw_of(&block, kind);
+    if (kind == SHADOW_SMALL) {
+        uint64_t *const word1 = (uint64_t *)((char *)address - 8);
+        *word1 = word1_of_dead(*word1, stack);
+    }
+    raw_give(&raw);
+    errno = before;
+}
+
+/* Can the block be 'size' bytes where it is? Halving moves it, so that memory
+ * is given back. */
+static bool fits_in_place(const struct tt_block *block, uint8_t kind,
+                          size_t size)
+{
+    const bool small = kind == SHADOW_SMALL;
+    if (block->flags & TT_BLOCK_MAPPED || small != (size <= SMALL_MAX))
+        return false;
+    const char *const base =
+        (char *)block->address - (small ? HEADER_BYTES : 0);
+    const size_t usable = mi_usable_size(base) - (small ? HEADER_BYTES : 0);
+    return size <= usable && size >= usable / 2;
+}
+
+static void *realloc_moved(const struct tt_block *from, uint8_t kind,
+                           const struct request *request,
+                           struct tt_block *facts)
+{
+    struct raw raw;
+    if (!raw_take(request, &raw))
+        return NULL;
+    memcpy(raw.block, from->address, TT_MIN(from->size, facts->size));
+    if (!born(&raw, facts))
+        return NULL;
+    facts->address = raw.block;
+    if (from->flags & TT_BLOCK_REF && tt_heap_news.moved) {
+        tt_enter();
+        tt_heap_news.moved(from, facts);
+        tt_leave();
+    }
+    const struct raw old = raw_of(from, kind);
+    if (shadow_leave(from->address, kind) && kind == SHADOW_SMALL) {
+        uint64_t *const word1 = (uint64_t *)((char *)from->address - 8);
+        *word1 = word1_of_dead(*word1, facts->stack);
+    }
+    raw_give(&old);
+    return raw.block;
+}
+
+/* The facts of the object after the realloc. */
+static struct tt_block facts_after(const struct tt_block *from, size_t size,
+                                   uint32_t flags, uint32_t stack)
+{
+    struct tt_block facts = *from;
+    const struct tt_scope *outer = tt_scope_inner();
+    while (outer && outer->outer)
+        outer = outer->outer;
+    facts.size = size;
+    facts.stack = stack;
+    facts.flags = flags | (from->flags & (TT_BLOCK_REF | TT_BLOCK_KEEP));
+    if (outer && from->epoch < outer->epoch)
+        facts.flags |= TT_BLOCK_OLD;
+    facts.epoch = ledger_epoch;
+    return facts;
+}
+
+static void *realloc_block(const struct tt_block *from, uint8_t kind,
+                           const struct request *request,
+                           struct tt_block *facts)
+{
+    if (!fits_in_place(from, kind, request->size))
+        return realloc_moved(from, kind, request, facts);
+    const struct raw raw = raw_of(from, kind);
+    return born(&raw, facts);
+}
+
+void *realloc_slow(void *address, size_t size, void *frame, const char *call)
+{
+    const int before = errno;
+    struct tt_slot *const slot = slot_ready();
+    const struct request request = { .size = size, .frame = frame };
+    const uint32_t flags = flags_of_now(slot);
+    struct tt_block from;
+    uint8_t kind;
+    uint32_t stack = 0;
+    if (!block_at(address, &from, &kind)) {
+        misuse_tell(address, frame, call);
+        return no_memory();
+    }
+    if (size > PTRDIFF_MAX)
+        return no_memory();
+    if (is_counted(from.flags) && slot)
+        count_died(slot, &from);
+    void *block = NULL;
+    if (!is_counted(flags) || allowed(slot, &request, &stack)) {
+        if (!stack && !(flags & TT_BLOCK_TOOL))
+            stack = stack_of_alloc(frame);
+        struct tt_block facts = facts_after(&from, size, flags, stack);
+        block = realloc_block(&from, kind, &request, &facts);
+        if (!block && flags & TT_BLOCK_SITE)
+            site_watch(stack, -(int64_t)size);
+    }
+    if (!block) {
+        if (is_counted(from.flags) && slot)
+            count_undied(slot, &from);
+        return no_memory();
+    }
+    if (from.flags & TT_BLOCK_SITE && site_watch)
+        site_watch(from.stack, -(int64_t)from.size);
+    if (is_counted(flags))
+        count_born(slot, size);
+    errno = before;
+    return block;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The board: one row of a page for each worker, in a memfd of the runner's
+ * that workers open through /proc. The worker's slots live in its row, so the
+ * runner reads true numbers however the worker ends. A row has room for the
+ * slots of 20 threads; those of further threads are private, and what they
+ * hold is missing from a row whose worker was killed.
+ *
+ * Hook: board_slot and board_publish run inside malloc.
+ */
+#include "heap/heap_slot.h"
+
+#include "base/base_mem.h"
+#include "os/os.h"
+
+#include <tether/board.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ROW_BYTES ((size_t)4096)
+#define ROW_SLOTS 20
+#define NAME_MAX_ 256
+#define WHY_MAX   256
+
+enum row_state { ROW_FREE, ROW_OPEN, ROW_BODY, ROW_BODY_DONE, ROW_ENDED };
+
+struct row {
+    _Atomic uint32_t state;
+    uint32_t order;       /* of the windows' begins, from 1 */
+    uint32_t slots_used;
+    uint32_t single;      /* one thread allocates: its slot tells the peak */
+    uint32_t failed;
+    uint32_t measuring;   /* bases are those of a scope that is open */
+    int64_t base[GAUGES];
+    int64_t blocks_base;
+    int64_t peak;
+    uint64_t largest;
+    uint64_t leaked;
+    struct tether_stats done; /* when the body has ended */
+    char name[NAME_MAX_];
+    char why[WHY_MAX];
+    struct tt_slot slots[ROW_SLOTS] __attribute__((aligned(64)));
+};
+_Static_assert(sizeof(struct row) <= ROW_BYTES, "a row is one page");
+
+struct board_head {
+    _Atomic uint32_t taken; /* rows given to workers */
+    _Atomic uint32_t order;
+    uint32_t rows;
+};
+
+static struct {
+    struct board_head *head; /* NULL: there is no board */
+    struct row *mine;        /* worker */
+    struct tt_scope *body;   /* what the row shows */
+    bool looked;
+    size_t bytes;
+} board;
+
+static struct row *row_at(struct board_head *head, size_t index)
+{
+    return (struct row *)((char *)head + (index + 1) * ROW_BYTES);
+}
+
+/* Reads "/proc/123/fd/4:1000". */
+static bool board_place(char *path, size_t size, size_t *rows)
+{
+    const char *const place = tt_os_env("TETHER_BOARD");
+    const char *const colon = place ? strrchr(place, ':') : NULL;
+    if (!colon || (size_t)(colon - place) >= size)
+        return false;
+    memcpy(path, place, (size_t)(colon - place));
+    path[colon - place] = '\0';
+    *rows = strtoul(colon + 1, NULL, 10);
+    return *rows > 0 && *rows < 1u << 24;
+}
+
+static TT_COLD void board_open(void)
+{
+    char path[64];
+    size_t rows;
+    board.looked = true;
+    if (!board_place(path, sizeof path, &rows))
+        return;
+    const int before = errno;
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    const size_t bytes = (rows + 1) * ROW_BYTES;
+    void *const map = fd < 0 ? MAP_FAILED
+                             : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                                    MAP_SHARED, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    errno = before;
+    if (map == MAP_FAILED)
+        return;
+    struct board_head *const head = map;
+    const uint32_t index = atomic_fetch_add(&head->taken, 1);
+    if (head->rows == rows && index < rows) {
+        board.bytes = bytes;
+        board.mine = row_at(head, index);
+        __atomic_store_n(&board.head, head, __ATOMIC_RELEASE);
+    } else {
+        tt_unmap(map, bytes);
+    }
+}
+
+struct tt_slot *board_slot(void)
+{
+    if (!board.looked)
+        board_open();
+    if (!board.mine || board.mine->slots_used == ROW_SLOTS)
+        return NULL;
+    return &board.mine->slots[board.mine->slots_used++];
+}
+
+bool board_has(const struct tt_slot *slot)
+{
+    return board.mine && slot >= board.mine->slots &&
+           slot < board.mine->slots + ROW_SLOTS;
+}
+
+void board_publish(bool single)
+{
+    struct row *const row = board.mine;
+    const struct tt_scope *const body = board.body;
+    if (!row || !body)
+        return;
+    memcpy(row->base, body->base, sizeof row->base);
+    row->blocks_base = body->blocks_base;
+    row->peak = body->peak;
+    row->largest = body->largest;
+    row->single = single;
+}
+
+void tt_board_window(const char *name)
+{
+    if (!board.mine)
+        return;
+    snprintf(board.mine->name, NAME_MAX_, "%s", name);
+    board.mine->order = atomic_fetch_add(&board.head->order, 1) + 1;
+    board.mine->state = ROW_OPEN;
+}
+
+/* What the body has measured, for good. */
+static void body_done(struct row *row, struct tt_scope *body)
+{
+    struct tt_numbers numbers;
+    tt_scope_numbers(body, &numbers);
+    row->done = (struct tether_stats){
+        .live_bytes = (size_t)numbers.live_bytes,
+        .live_blocks = (size_t)numbers.live_blocks,
+        .peak_bytes = (size_t)numbers.peak_bytes,
+        .total_bytes = (uint64_t)numbers.total_bytes,
+        .total_count = (uint64_t)numbers.total_count,
+        .largest_bytes = (size_t)numbers.largest_bytes,
+        .threads = numbers.threads,
+    };
+}
+
+void tt_board_body(struct tt_scope *scope)
+{
+    if (!board.mine)
+        return;
+    if (scope) {
+        board.body = scope;
+        board_publish(true);
+        board.mine->state = ROW_BODY;
+    } else if (board.body) {
+        body_done(board.mine, board.body);
+        board.body = NULL;
+        board.mine->state = ROW_BODY_DONE;
+    }
+}
+
+void tt_board_leaked(uint64_t bytes)
+{
+    if (board.mine)
+        board.mine->leaked = bytes;
+}
+
+void tt_board_failed(void)
+{
+    if (board.mine)
+        board.mine->failed = 1;
+}
+
+void tt_board_ended(void)
+{
+    if (board.mine)
+        board.mine->state = ROW_ENDED;
+}
+
+void tether_board_unchecked(const char *why)
+{
+    if (board.mine)
+        snprintf(board.mine->why, WHY_MAX, "%s", why);
+}
+
+void board_leave(void)
+{
+    board.mine = NULL;
+    board.body = NULL;
+}
+
+tether_status tether_board_make(size_t rows)
+{
+    const size_t bytes = (rows + 1) * ROW_BYTES;
+    char place[64];
+    if (rows == 0 || rows >= 1u << 24)
+        tt_die("tether_board_make", "%zu rows cannot be; give 1 to 16777215",
+               rows);
+    const int fd = memfd_create("tether-board", MFD_CLOEXEC);
+    if (fd < 0)
+        return TETHER_NO_MEMORY;
+    void *const map = ftruncate(fd, (off_t)bytes) < 0
+                          ? MAP_FAILED
+                          : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        close(fd);
+        return TETHER_NO_MEMORY;
+    }
+    board.head = map;
+    board.head->rows = (uint32_t)rows;
+    snprintf(place, sizeof place, "/proc/%d/fd/%d:%zu", (int)getpid(), fd,
+             rows);
+    tt_enter();
+    setenv("TETHER_BOARD", place, 1);
+    tt_leave();
+    return TETHER_OK;
+}
+
+/* The numbers of a worker that ended in the middle of its body. */
+static void stats_of_slots(const struct row *row, struct tether_stats *stats)
+{
+    int64_t sum[GAUGES] = { 0 }, blocks = 0, peak = row->peak;
+    uint64_t largest = row->largest;
+    for (uint32_t i = 0; i < row->slots_used; i++) {
+        for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
+            sum[gauge] += row->slots[i].value[gauge];
+        blocks += row->slots[i].blocks;
+        largest = TT_MAX(largest, row->slots[i].largest);
+    }
+    const int64_t live = sum[GAUGE_LIVE] - row->base[GAUGE_LIVE];
+    for (uint32_t i = 0; row->single && i < row->slots_used; i++)
+        if (row->slots[i].asked)
+            peak = TT_MAX(peak, live + row->slots[i].peak -
+                                    row->slots[i].value[GAUGE_LIVE]);
+    *stats = (struct tether_stats){
+        .live_bytes = (size_t)TT_MAX(live, 0),
+        .live_blocks = (size_t)TT_MAX(blocks - row->blocks_base, 0),
+        .peak_bytes = (size_t)TT_MAX(TT_MAX(peak, live), 0),
+        .total_bytes = (uint64_t)(sum[GAUGE_TOTAL] - row->base[GAUGE_TOTAL]),
+        .total_count = (uint64_t)(sum[GAUGE_COUNT] - row->base[GAUGE_COUNT]),
+        .largest_bytes = (size_t)largest,
+        .threads = row->slots_used,
+    };
+}
+
+static void row_show(const struct row *row,
+                     void (*see)(const struct tether_board_row *, void *),
+                     void *ctx)
+{
+    struct tether_board_row shown = {
+        .name = row->name,
+        .leaked_bytes = (size_t)row->leaked,
+        .unchecked = row->why[0] ? row->why : NULL,
+        .ended = row->state == ROW_ENDED,
+        .failed = (int)row->failed,
+    };
+    if (row->state == ROW_BODY)
+        stats_of_slots(row, &shown.stats);
+    else
+        shown.stats = row->done;
+    see(&shown, ctx);
+}
+
+/* The row of the 'order'th window; rows are few, and this runs once. */
+static const struct row *row_of_order(uint32_t order, uint32_t taken)
+{
+    for (uint32_t i = 0; i < taken; i++) {
+        const struct row *const row = row_at(board.head, i);
+        if (row->state != ROW_FREE && row->order == order)
+            return row;
+    }
+    return NULL;
+}
+
+size_t tether_board_visit(void (*see)(const struct tether_board_row *, void *),
+                          void *ctx)
+{
+    if (!board.head)
+        return 0;
+    const uint32_t taken = TT_MIN(board.head->taken, board.head->rows);
+    size_t seen = 0;
+    for (uint32_t order = 1; order <= board.head->order; order++) {
+        const struct row *const row = row_of_order(order, taken);
+        if (!row)
+            continue;
+        row_show(row, see, ctx);
+        seen++;
+    }
+    return seen;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The common paths of malloc, calloc and free, and the C entry points of the
+ * family. The common path of malloc is: within the thread's stops, take a
+ * block of mimalloc's, write two words before it, mark the shadow. Everything
+ * else (big or aligned blocks, a stop that was reached, Tether's own calls)
+ * goes to heap_alloc.c.
+ *
+ * Hook: this file is the hook. Each entry point keeps a frame pointer, from
+ * which lib/stack walks.
+ */
+#include "heap/heap_fast.h"
+
+#include "os/os.h"
+
+#include <errno.h>
+#include <mimalloc.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ENTRY  __attribute__((visibility("default"), noinline))
+#define FRAME  __builtin_frame_address(0)
+#define ALIAS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
+
+ENTRY void *malloc(size_t size)
+{
+    void *const block = fast_alloc(size, FRAME);
+    if (TT_LIKELY(block != NULL))
+        return block;
+    return alloc_slow(&(struct request){ .size = size, .frame = FRAME });
+}
+
+ENTRY void *calloc(size_t count, size_t each)
+{
+    size_t size;
+    if (__builtin_mul_overflow(count, each, &size)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    struct tt_slot *const slot = tt_self.fast;
+    if (TT_LIKELY(slot && within_stops(slot, size))) {
+        char *const base = mi_zalloc(size + HEADER_BYTES);
+        if (TT_LIKELY(base != NULL))
+            return small_born(slot, base, size, FRAME);
+    }
+    return alloc_slow(&(struct request){
+        .size = size, .zeroed = true, .frame = FRAME });
+}
+
+ENTRY void free(void *address)
+{
+    if (TT_UNLIKELY(!fast_free(address, FRAME)) && address)
+        free_slow(address, FRAME, "free");
+}
+
+ENTRY void *realloc(void *address, size_t size)
+{
+    if (!address)
+        return alloc_slow(&(struct request){ .size = size, .frame = FRAME });
+    if (size == 0) {
+        /* As glibc does. */
+        free_slow(address, FRAME, "realloc");
+        return NULL;
+    }
+    return realloc_slow(address, size, FRAME, "realloc");
+}
+
+ENTRY void *reallocarray(void *address, size_t count, size_t each)
+{
+    size_t size;
+    if (__builtin_mul_overflow(count, each, &size)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (!address)
+        return alloc_slow(&(struct request){ .size = size, .frame = FRAME });
+    if (size == 0) {
+        free_slow(address, FRAME, "reallocarray");
+        return NULL;
+    }
+    return realloc_slow(address, size, FRAME, "reallocarray");
+}
+
+/* Rounds up to a power of two as glibc's memalign does. 0: it cannot be. */
+static size_t alignment_up(size_t alignment)
+{
+    size_t power = 16;
+    if (alignment > SIZE_MAX / 2 + 1)
+        return 0;
+    while (power < alignment)
+        power <<= 1;
+    return power;
+}
+
+ENTRY void *memalign(size_t alignment, size_t size)
+{
+    const size_t power = alignment_up(alignment);
+    if (power == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return alloc_slow(&(struct request){
+        .size = size, .alignment = power, .frame = FRAME });
+}
+
+ENTRY void *aligned_alloc(size_t alignment, size_t size)
+{
+    const size_t power = alignment_up(alignment);
+    if (power == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return alloc_slow(&(struct request){
+        .size = size, .alignment = power, .frame = FRAME });
+}
+
+ENTRY int posix_memalign(void **place, size_t alignment, size_t size)
+{
+    if (alignment % sizeof(void *) != 0 || alignment == 0 ||
+        (alignment & (alignment - 1)) != 0)
+        return EINVAL;
+    const int before = errno;
+    void *const block = alloc_slow(&(struct request){
+        .size = size, .alignment = TT_MAX(alignment, 16), .frame = FRAME });
+    errno = before;
+    if (!block)
+        return ENOMEM;
+    *place = block;
+    return 0;
+}
+
+static size_t page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+ENTRY void *valloc(size_t size)
+{
+    return alloc_slow(&(struct request){
+        .size = size, .alignment = page_bytes(), .frame = FRAME });
+}
+
+ENTRY void *pvalloc(size_t size)
+{
+    const size_t page = page_bytes();
+    if (size > SIZE_MAX - page) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return alloc_slow(&(struct request){ .size = (size + page - 1) & -page,
+                                         .alignment = page,
+                                         .frame = FRAME });
+}
+
+ENTRY size_t malloc_usable_size(void *address)
+{
+    struct region *const region = region_of((uintptr_t)address);
+    if (!region)
+        return 0;
+    const uint8_t kind =
+        *shadow_of(region, (uintptr_t)address) & SHADOW_LIVE;
+    struct tt_block block;
+    if (!kind)
+        return 0;
+    block_read(region, (uintptr_t)address, kind, &block);
+    return block.size;
+}
+
+/* Names under which glibc's heap is reached too. */
+void cfree(void *address) ALIAS(free);
+void *__libc_malloc(size_t size) ALIAS(malloc);
+void *__libc_calloc(size_t count, size_t each) ALIAS(calloc);
+void *__libc_realloc(void *address, size_t size) ALIAS(realloc);
+void __libc_free(void *address) ALIAS(free);
+void __libc_cfree(void *address) ALIAS(free);
+void *__libc_memalign(size_t alignment, size_t size) ALIAS(memalign);
+void *__libc_valloc(size_t size) ALIAS(valloc);
+void *__libc_pvalloc(size_t size) ALIAS(pvalloc);
+int __posix_memalign(void **place, size_t alignment, size_t size)
+    ALIAS(posix_memalign);

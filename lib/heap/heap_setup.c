@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Setting up, the control block, and fork.
+ *
+ * Around fork all locks of Tether's are taken, highest layer first, so that
+ * the child finds everything whole; there it leaves the runner's board and
+ * counts nothing, for the child is not the test.
+ */
+#include "heap/heap_alloc.h"
+
+#include "base/base_mem.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static struct {
+    void *(*malloc)(size_t);
+    void (*free)(void *);
+} program; /* as the program reaches them */
+
+bool tt_heap_is_sanitized(void)
+{
+    return false;
+}
+
+bool tt_heap_sees(void)
+{
+    if (!program.malloc || !program.free)
+        return false;
+    void *const control = program.malloc(24);
+    struct region *const region = region_of((uintptr_t)control);
+    const bool seen = control && region && (uintptr_t)control % 16 == 0 &&
+                      *shadow_of(region, (uintptr_t)control) == SHADOW_SMALL;
+    program.free(control);
+    return seen;
+}
+
+bool tt_block_find(const void *address, struct tt_block *block)
+{
+    return tt_shadow_find(address, block);
+}
+
+void tt_blocks_visit(bool (*see)(const struct tt_block *, void *), void *ctx)
+{
+    tt_shadow_visit(see, ctx);
+}
+
+bool tt_block_flags(const void *address, uint32_t set, uint32_t clear)
+{
+    return tt_shadow_flags(address, set, clear);
+}
+
+void tt_heap_lock(void)
+{
+    ledger_lock();
+    slot_lock();
+    shadow_lock();
+    tt_stack_lock();
+    tt_mem_lock();
+}
+
+void tt_heap_unlock(void)
+{
+    tt_mem_unlock();
+    tt_stack_unlock();
+    shadow_unlock();
+    slot_unlock();
+    ledger_unlock();
+}
+
+void tt_heap_child(void)
+{
+    tt_heap_unlock();
+    slot_leave_board();
+    ledger_child();
+}
+
+void tt_heap_setup(void)
+{
+    program.malloc = (void *(*)(size_t))dlsym(RTLD_DEFAULT, "malloc");
+    program.free = (void (*)(void *))dlsym(RTLD_DEFAULT, "free");
+    tt_heap_threads_setup();
+    /* The main thread's slot, so that a row of the board is taken early. */
+    slot_home();
+}
