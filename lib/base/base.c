@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 _Thread_local struct tt_thread tt_self
-    __attribute__((tls_model("initial-exec")));
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 void tt_die(const char *call, const char *text, ...)
 {

@@ -40,7 +40,7 @@ struct tt_thread {
 };
 
 extern _Thread_local struct tt_thread tt_self
-    __attribute__((tls_model("initial-exec")));
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 TT_INLINE void tt_enter(void)
 {

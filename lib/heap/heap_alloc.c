@@ -135,11 +135,9 @@ static bool header_write(const struct raw *raw, const struct tt_block *facts)
 
 static void count_born(struct tt_slot *slot, size_t size)
 {
-    slot->value[GAUGE_LIVE] += (int64_t)size;
-    slot->value[GAUGE_TOTAL] += (int64_t)size;
-    slot->value[GAUGE_COUNT]++;
-    slot->blocks++;
-    slot->peak = TT_MAX(slot->peak, slot->value[GAUGE_LIVE]);
+    slot->total += (int64_t)size;
+    slot->count++;
+    slot->peak = TT_MAX(slot->peak, slot->total - slot->freed);
     if (size > slot->largest) {
         slot->largest = size;
         slot->size_stop =
@@ -152,8 +150,8 @@ static void count_died(struct tt_slot *slot, const struct tt_block *block)
     if (block->epoch < ledger_epoch) {
         ledger_old_block(slot, block->epoch, (int64_t)block->size, 1);
     } else {
-        slot->value[GAUGE_LIVE] -= (int64_t)block->size;
-        slot->blocks--;
+        slot->freed += (int64_t)block->size;
+        slot->freed_count++;
     }
 }
 
@@ -163,8 +161,8 @@ static void count_undied(struct tt_slot *slot, const struct tt_block *block)
     if (block->epoch < ledger_epoch) {
         ledger_old_block(slot, block->epoch, -(int64_t)block->size, -1);
     } else {
-        slot->value[GAUGE_LIVE] += (int64_t)block->size;
-        slot->blocks++;
+        slot->freed -= (int64_t)block->size;
+        slot->freed_count--;
     }
 }
 
@@ -183,7 +181,7 @@ static bool allowed(struct tt_slot *slot, const struct request *request,
                                   [GAUGE_COUNT] = 1 };
     bool ask = request->size > slot->size_limit;
     for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
-        ask |= slot->value[gauge] + add[gauge] > slot->stop[gauge];
+        ask |= slot_value(slot, gauge) + add[gauge] > slot->stop[gauge];
     if (ask && ledger_ask(slot, add, request->size, request->frame, stack) ==
                    TT_REFUSE)
         return false;
@@ -223,6 +221,7 @@ static struct tt_slot *slot_ready(void)
     if (TT_UNLIKELY(!__atomic_load_n(&ready, __ATOMIC_ACQUIRE))) {
         tt_enter();
         tt_stack_setup();
+        free_depth = TT_MIN(free_depth, tt_stack_depth);
         __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
         tt_leave();
     }
@@ -246,6 +245,17 @@ static void zero_what_is_not(const struct request *request,
 {
     if (request->zeroed && request->alignment > 16 && !raw->mapping)
         memset(raw->block, 0, request->size);
+}
+
+void *malloc_slow(size_t size, void *frame)
+{
+    return alloc_slow(&(struct request){ .size = size, .frame = frame });
+}
+
+void *calloc_slow(size_t size, void *frame)
+{
+    return alloc_slow(
+        &(struct request){ .size = size, .zeroed = true, .frame = frame });
 }
 
 void *alloc_slow(const struct request *request)
@@ -273,7 +283,7 @@ void *alloc_slow(const struct request *request)
         &raw,
         &(struct tt_block){
             .size = request->size,
-            .serial = slot ? (uint64_t)slot->value[GAUGE_COUNT] : 0,
+            .serial = slot ? (uint64_t)slot->count : 0,
             .stack = stack,
             .thread = slot ? (uint32_t)(slot->thread_bits >> THREAD_SHIFT) : 0,
             .epoch = ledger_epoch,

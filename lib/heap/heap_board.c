@@ -243,15 +243,15 @@ static void stats_of_slots(const struct row *row, struct tether_stats *stats)
     uint64_t largest = row->largest;
     for (uint32_t i = 0; i < row->slots_used; i++) {
         for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
-            sum[gauge] += row->slots[i].value[gauge];
-        blocks += row->slots[i].blocks;
+            sum[gauge] += slot_value(&row->slots[i], gauge);
+        blocks += slot_blocks(&row->slots[i]);
         largest = TT_MAX(largest, row->slots[i].largest);
     }
     const int64_t live = sum[GAUGE_LIVE] - row->base[GAUGE_LIVE];
     for (uint32_t i = 0; row->single && i < row->slots_used; i++)
         if (row->slots[i].asked)
             peak = TT_MAX(peak, live + row->slots[i].peak -
-                                    row->slots[i].value[GAUGE_LIVE]);
+                                    slot_value(&row->slots[i], GAUGE_LIVE));
     *stats = (struct tether_stats){
         .live_bytes = (size_t)TT_MAX(live, 0),
         .live_blocks = (size_t)TT_MAX(blocks - row->blocks_base, 0),

@@ -41,23 +41,29 @@ static void *new_slow(const struct request *request, bool throws)
     }
 }
 
+static void *new_slow_throwing(size_t size, void *frame)
+{
+    return new_slow(&(struct request){ .size = size, .frame = frame }, true);
+}
+
+static void *new_slow_nothrow(size_t size, void *frame)
+{
+    return new_slow(&(struct request){ .size = size, .frame = frame }, false);
+}
+
 #define NEW(function, mangled, throws)                                         \
     ENTRY void *function(size_t size) NAMED(mangled);                          \
     void *function(size_t size)                                                \
     {                                                                          \
-        void *const block = fast_alloc(size, FRAME);                           \
-        if (TT_LIKELY(block != NULL))                                          \
-            return block;                                                      \
-        return new_slow(&(struct request){ .size = size, .frame = FRAME },     \
-                        throws);                                               \
+        return fast_alloc(size, FRAME, mi_malloc,                              \
+                          throws ? new_slow_throwing : new_slow_nothrow);      \
     }
 #define NEW_NOTHROW(function, mangled)                                         \
     ENTRY void *function(size_t size, const void *tag) NAMED(mangled);         \
     void *function(size_t size, const void *tag)                               \
     {                                                                          \
         (void)tag;                                                             \
-        return new_slow(&(struct request){ .size = size, .frame = FRAME },     \
-                        false);                                                \
+        return fast_alloc(size, FRAME, mi_malloc, new_slow_nothrow);           \
     }
 #define NEW_ALIGNED(function, mangled)                                         \
     ENTRY void *function(size_t size, size_t alignment) NAMED(mangled);        \

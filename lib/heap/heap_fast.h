@@ -8,49 +8,78 @@
 
 #include <mimalloc.h>
 
-/* Is a small request within all that this thread may do without asking? */
-TT_INLINE bool within_stops(const struct tt_slot *slot, size_t size)
+/*
+ * Counts a small block before it is taken, if the thread may go on without
+ * asking. Before, because nothing but the block's address then has to survive
+ * the call of mimalloc; the rare failure is taken back.
+ */
+TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
 {
-    return size <= slot->size_stop &&
-           slot->value[GAUGE_LIVE] + (int64_t)size <= slot->stop[GAUGE_LIVE] &&
-           slot->value[GAUGE_TOTAL] + (int64_t)size <=
-               slot->stop[GAUGE_TOTAL] &&
-           slot->value[GAUGE_COUNT] < slot->stop[GAUGE_COUNT];
-}
-
-/* Counts a small block of mimalloc's and writes its header. */
-TT_INLINE void *small_born(struct tt_slot *slot, char *base, size_t size,
-                           void *frame)
-{
-    const uintptr_t address = (uintptr_t)base + HEADER_BYTES;
-    uint64_t *const words = (uint64_t *)base;
-    const int64_t live = slot->value[GAUGE_LIVE] + (int64_t)size;
-    const int64_t serial = slot->value[GAUGE_COUNT] + 1;
-    slot->value[GAUGE_LIVE] = live;
-    slot->value[GAUGE_TOTAL] += (int64_t)size;
-    slot->value[GAUGE_COUNT] = serial;
-    slot->blocks++;
+    const int64_t total = slot->total + (int64_t)size;
+    const int64_t live = total - slot->freed;
+    if (TT_UNLIKELY(size > slot->size_stop || live > slot->stop[GAUGE_LIVE] ||
+                    total > slot->stop[GAUGE_TOTAL] ||
+                    slot->count >= slot->stop[GAUGE_COUNT]))
+        return false;
+    slot->total = total;
+    slot->count++;
     if (live > slot->peak)
         slot->peak = live;
-    words[0] = word0_of((uint64_t)serial, ledger_epoch);
-    words[1] = word1_of(stack_of_alloc(frame), slot->thread_bits, size, 0);
-    struct region *const region = region_of(address);
-    if (TT_LIKELY(region && (address ^ (address + size)) >> CHUNK_SHIFT == 0))
-        *shadow_of(region, address) = SHADOW_SMALL;
-    else
-        shadow_enter(address, size, SHADOW_SMALL);
-    return (void *)address;
+    return true;
 }
 
-/* NULL: this one is for alloc_slow. */
-TT_INLINE void *fast_alloc(size_t size, void *frame)
+TT_INLINE void small_uncount(struct tt_slot *slot, size_t size)
+{
+    slot->total -= (int64_t)size;
+    slot->count--;
+}
+
+/* The first word of a header, and the shadow. False: no region yet. */
+TT_INLINE bool small_mark(const struct tt_slot *slot, char *base)
+{
+    const uintptr_t address = (uintptr_t)base + HEADER_BYTES;
+    struct region *const region = region_of(address);
+    if (TT_UNLIKELY(!region))
+        return false;
+    *(uint64_t *)base = word0_of((uint64_t)slot->count, ledger_epoch);
+    *shadow_of(region, address) = SHADOW_SMALL;
+    return true;
+}
+
+/* The rest of fast_alloc where it has to call somebody: out of line, so that
+ * the common path keeps few registers. */
+void *small_born_stack(struct tt_slot *slot, char *base, size_t size,
+                       void *frame);
+void *small_born_region(struct tt_slot *slot, char *base, size_t size,
+                        void *frame);
+bool fast_free_stack(uint64_t *words, void *frame);
+
+/* The whole of malloc and calloc: 'take' is mimalloc's, 'slow' ours. */
+TT_INLINE void *fast_alloc(size_t size, void *frame, void *(*take)(size_t),
+                           void *(*slow)(size_t size, void *frame))
 {
     struct tt_slot *const slot = tt_self.fast;
-    if (TT_UNLIKELY(!slot || !within_stops(slot, size)))
-        return NULL;
-    char *const base = mi_malloc(size + HEADER_BYTES);
-    return TT_LIKELY(base != NULL) ? small_born(slot, base, size, frame)
-                                   : NULL;
+    if (TT_UNLIKELY(!slot || !small_count(slot, size)))
+        return slow(size, frame);
+    char *const base = take(size + HEADER_BYTES);
+    if (TT_UNLIKELY(base == NULL)) {
+        small_uncount(slot, size);
+        return slow(size, frame);
+    }
+    if (TT_UNLIKELY(!small_mark(slot, base)))
+        return small_born_region(slot, base, size, frame);
+    if (tt_stack_depth)
+        return small_born_stack(slot, base, size, frame);
+    ((uint64_t *)base)[1] = word1_of(0, slot->thread_bits, size, 0);
+    return base + HEADER_BYTES;
+}
+
+/* mimalloc's free, with errno as it was. */
+TT_INLINE void mi_free_errno(void *base)
+{
+    const int before = *errno_place();
+    mi_free(base);
+    *errno_place() = before;
 }
 
 /* False: this one is for free_slow (or NULL). */
@@ -69,15 +98,13 @@ TT_INLINE bool fast_free(void *address, void *frame)
     if (TT_UNLIKELY(word1_flags(word1) != 0 ||
                     word0_epoch(words[0]) < ledger_epoch))
         return false;
-    slot->value[GAUGE_LIVE] -= (int64_t)(word1 >> SIZE_SHIFT & SIZE_MASK);
-    slot->blocks--;
+    slot->freed += (int64_t)(word1 >> SIZE_SHIFT);
+    slot->freed_count++;
     *shadow = SHADOW_DEAD;
-    words[1] = word1_of_dead(
-        word1, free_depth ? tt_stack_capture(frame, free_depth) : 0);
-    int *const place = errno_place();
-    const int before = *place;
-    mi_free(words);
-    *place = before;
+    if (free_depth)
+        return fast_free_stack(words, frame);
+    words[1] = word1_of_dead(word1, 0);
+    mi_free_errno(words);
     return true;
 }
 

@@ -45,11 +45,6 @@ void ledger_unlock(void)
     tt_lock_give(&ledger.lock);
 }
 
-static int64_t slot_value(const struct tt_slot *slot, enum gauge gauge)
-{
-    return __atomic_load_n(&slot->value[gauge], __ATOMIC_RELAXED);
-}
-
 static int64_t sum_of(enum gauge gauge)
 {
     int64_t sum = 0;
@@ -62,7 +57,7 @@ static int64_t sum_of_blocks(void)
 {
     int64_t sum = 0;
     for (const struct tt_slot *slot = slot_first(); slot; slot = slot->next)
-        sum += __atomic_load_n(&slot->blocks, __ATOMIC_RELAXED);
+        sum += slot_blocks(slot);
     return sum;
 }
 
@@ -385,8 +380,8 @@ void ledger_old_block(struct tt_slot *slot, uint32_t epoch, int64_t bytes,
 {
     tt_lock_take(&ledger.lock);
     fold_peaks(sum_of(GAUGE_LIVE));
-    slot->value[GAUGE_LIVE] -= bytes;
-    slot->blocks -= blocks;
+    slot->freed += bytes;
+    slot->freed_count += blocks;
     for (struct tt_scope *scope = ledger.inner; scope; scope = scope->outer)
         if (epoch < scope->epoch) {
             scope->base[GAUGE_LIVE] -= bytes;
@@ -446,11 +441,11 @@ void tt_thread_numbers(struct tt_numbers *numbers)
     if (!slot)
         return;
     *numbers = (struct tt_numbers){
-        .live_bytes = slot->value[GAUGE_LIVE],
-        .live_blocks = slot->blocks,
+        .live_bytes = slot_value(slot, GAUGE_LIVE),
+        .live_blocks = slot_blocks(slot),
         .peak_bytes = slot->peak,
-        .total_bytes = slot->value[GAUGE_TOTAL],
-        .total_count = slot->value[GAUGE_COUNT],
+        .total_bytes = slot->total,
+        .total_count = slot->count,
         .largest_bytes = slot->largest,
         .threads = 1,
     };

@@ -22,12 +22,40 @@
 #define FRAME  __builtin_frame_address(0)
 #define ALIAS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
 
+TT_NOINLINE void *small_born_stack(struct tt_slot *slot, char *base,
+                                   size_t size, void *frame)
+{
+    ((uint64_t *)base)[1] =
+        word1_of(stack_of_alloc(frame), slot->thread_bits, size, 0);
+    return base + HEADER_BYTES;
+}
+
+TT_COLD void *small_born_region(struct tt_slot *slot, char *base, size_t size,
+                                void *frame)
+{
+    const int before = errno;
+    if (!region_make((uintptr_t)base + HEADER_BYTES) ||
+        !small_mark(slot, base)) {
+        small_uncount(slot, size);
+        mi_free(base);
+        errno = ENOMEM;
+        return NULL;
+    }
+    errno = before;
+    return small_born_stack(slot, base, size, frame);
+}
+
+TT_NOINLINE bool fast_free_stack(uint64_t *words, void *frame)
+{
+    words[1] =
+        word1_of_dead(words[1], tt_stack_capture(frame, free_depth));
+    mi_free_errno(words);
+    return true;
+}
+
 ENTRY void *malloc(size_t size)
 {
-    void *const block = fast_alloc(size, FRAME);
-    if (TT_LIKELY(block != NULL))
-        return block;
-    return alloc_slow(&(struct request){ .size = size, .frame = FRAME });
+    return fast_alloc(size, FRAME, mi_malloc, malloc_slow);
 }
 
 ENTRY void *calloc(size_t count, size_t each)
@@ -37,14 +65,7 @@ ENTRY void *calloc(size_t count, size_t each)
         errno = ENOMEM;
         return NULL;
     }
-    struct tt_slot *const slot = tt_self.fast;
-    if (TT_LIKELY(slot && within_stops(slot, size))) {
-        char *const base = mi_zalloc(size + HEADER_BYTES);
-        if (TT_LIKELY(base != NULL))
-            return small_born(slot, base, size, FRAME);
-    }
-    return alloc_slow(&(struct request){
-        .size = size, .zeroed = true, .frame = FRAME });
+    return fast_alloc(size, FRAME, mi_zalloc, calloc_slow);
 }
 
 ENTRY void free(void *address)

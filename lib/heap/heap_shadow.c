@@ -87,7 +87,8 @@ bool shadow_enter(uintptr_t address, size_t size, uint8_t kind)
     struct region *region = region_of(address);
     if (TT_UNLIKELY(!region) && !(region = region_make(address)))
         return false;
-    if (size > 1 && (address ^ (address + size - 1)) >> CHUNK_SHIFT != 0 &&
+    if (kind == SHADOW_BIG &&
+        (address ^ (address + size - 1)) >> CHUNK_SHIFT != 0 && size > 1 &&
         !cover_enter(address, size))
         return false;
     __atomic_store_n(shadow_of(region, address), kind, __ATOMIC_RELEASE);
@@ -130,6 +131,22 @@ static bool block_holds(uintptr_t start, uintptr_t address,
            !(block->flags & TT_BLOCK_TOOL);
 }
 
+/* The last start at or before 'address' and not before 'first'; 0: none. */
+static uintptr_t start_before(uintptr_t address, uintptr_t first)
+{
+    struct region *const region = region_of(first);
+    if (!region)
+        return 0;
+    const uint8_t *const floor = shadow_of(region, first);
+    for (const uint8_t *at = floor + ((address - first) >> GRANULE_SHIFT);
+         at >= floor; at--)
+        if (*at & SHADOW_LIVE)
+            return first + ((uintptr_t)(at - floor) << GRANULE_SHIFT);
+    return 0;
+}
+
+/* Looks in the 64 KiB of the address, then for a big block that covers their
+ * first byte, then for a small one that reaches into them. */
 bool tt_shadow_find(const void *pointer, struct tt_block *block)
 {
     const uintptr_t address = (uintptr_t)pointer;
@@ -137,16 +154,16 @@ bool tt_shadow_find(const void *pointer, struct tt_block *block)
     if (!region)
         return false;
     const uintptr_t chunk = address & ~(((uintptr_t)1 << CHUNK_SHIFT) - 1);
-    const uint8_t *const first = shadow_of(region, chunk);
-    for (const uint8_t *at = shadow_of(region, address); at >= first; at--) {
-        if (*at & SHADOW_LIVE)
-            return block_holds(
-                chunk + ((uintptr_t)(at - first) << GRANULE_SHIFT), address,
-                block);
-    }
-    const uintptr_t cover =
-        region->cover[(chunk & (REGION_BYTES - 1)) >> CHUNK_SHIFT];
-    return cover && block_holds(cover, address, block);
+    uintptr_t start = start_before(address, chunk);
+    if (start)
+        return block_holds(start, address, block);
+    start = region->cover[(chunk & (REGION_BYTES - 1)) >> CHUNK_SHIFT];
+    if (start && block_holds(start, address, block))
+        return true;
+    if (address - chunk >= BIG_MIN)
+        return false;
+    start = start_before(chunk - 16, chunk - BIG_MIN);
+    return start && block_holds(start, address, block);
 }
 
 static int region_order(const void *a, const void *b)

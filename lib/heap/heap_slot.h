@@ -24,10 +24,12 @@ enum gauge {
 #define STOP_ASK INT64_MIN
 
 struct tt_slot {
-    int64_t value[GAUGES];
+    int64_t total;        /* bytes allocated */
+    int64_t count;        /* allocations; the newest one's serial */
+    int64_t freed;        /* bytes freed: live = total - freed */
+    int64_t freed_count;
+    int64_t peak;         /* of the live bytes since the last fold */
     int64_t stop[GAUGES]; /* may be lowered by others, under the ledger */
-    int64_t blocks;
-    int64_t peak;         /* of value[GAUGE_LIVE] since the last fold */
     uint64_t size_stop;   /* a larger request takes the slow path */
     uint64_t size_limit;  /* a larger request must ask */
     uint64_t largest;
@@ -38,6 +40,23 @@ struct tt_slot {
     uint8_t orphan;       /* its thread has said good-bye */
     uint8_t asked;        /* has allocated since the mode was reset */
 };
+
+/* What the thread has added to a gauge. */
+TT_INLINE int64_t slot_value(const struct tt_slot *slot, enum gauge gauge)
+{
+    const int64_t total = __atomic_load_n(&slot->total, __ATOMIC_RELAXED);
+    if (gauge == GAUGE_TOTAL)
+        return total;
+    if (gauge == GAUGE_COUNT)
+        return __atomic_load_n(&slot->count, __ATOMIC_RELAXED);
+    return total - __atomic_load_n(&slot->freed, __ATOMIC_RELAXED);
+}
+
+TT_INLINE int64_t slot_blocks(const struct tt_slot *slot)
+{
+    return __atomic_load_n(&slot->count, __ATOMIC_RELAXED) -
+           __atomic_load_n(&slot->freed_count, __ATOMIC_RELAXED);
+}
 
 /* Gets the calling thread's slot, making it. NULL when out of memory. */
 struct tt_slot *slot_home(void);

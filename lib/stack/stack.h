@@ -15,7 +15,7 @@
 
 /* The depth in use: TETHER_STACK_DEPTH, default 8, 0 to 64. Settable before
  * the first capture only by the environment; tests may set it. */
-extern unsigned tt_stack_depth;
+extern unsigned tt_stack_depth __attribute__((visibility("hidden")));
 
 /* Reads the environment. Called once, before the first capture. */
 void tt_stack_setup(void);
