@@ -13,8 +13,8 @@
 const char *tether_status_name(tether_status status)
 {
     switch (status) {
-#define NAME(number, name, text)                                               \
-    case name:                                                                 \
+#define NAME(number, name, text) \
+    case name:                   \
         return #name;
         TETHER_STATUS_TABLE(NAME)
 #undef NAME
@@ -25,8 +25,8 @@ const char *tether_status_name(tether_status status)
 const char *tether_status_text(tether_status status)
 {
     switch (status) {
-#define TEXT(number, name, text)                                               \
-    case name:                                                                 \
+#define TEXT(number, name, text) \
+    case name:                   \
         return text;
         TETHER_STATUS_TABLE(TEXT)
 #undef TEXT

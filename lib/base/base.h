@@ -32,11 +32,11 @@ struct tt_slot;
  */
 struct tt_thread {
     struct tt_slot *fast;
-    struct tt_slot *home;  /* counters; NULL before the first allocation */
-    uint32_t inside;       /* the recursion guard */
-    uint32_t one_time;     /* depth of ONE_TIME scopes */
-    uintptr_t stack_top;   /* end of this thread's stack, 0 if unknown */
-    void *stack_cache;     /* lib/stack's, NULL at first */
+    struct tt_slot *home; /* counters; NULL before the first allocation */
+    uint32_t inside;      /* the recursion guard */
+    uint32_t one_time;    /* depth of ONE_TIME scopes */
+    uintptr_t stack_top;  /* end of this thread's stack, 0 if unknown */
+    void *stack_cache;    /* lib/stack's, NULL at first */
 };
 
 extern _Thread_local struct tt_thread tt_self

@@ -9,9 +9,9 @@ TT_COLD void tt_lock_wait(struct tt_lock *lock)
     for (int spin = 0; spin < 100; spin++) {
         uint32_t free_word = 0;
         if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_strong_explicit(
-                &lock->word, &free_word, 1, memory_order_acquire,
-                memory_order_relaxed))
+            atomic_compare_exchange_strong_explicit(&lock->word, &free_word, 1,
+                                                    memory_order_acquire,
+                                                    memory_order_relaxed))
             return;
     }
     while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)

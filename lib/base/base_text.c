@@ -12,9 +12,8 @@
 
 void tt_text_fixed(struct tt_text *text, char *bytes, size_t capacity)
 {
-    *text = (struct tt_text){ .data = bytes,
-                              .capacity = capacity,
-                              .fixed = true };
+    *text =
+        (struct tt_text){ .data = bytes, .capacity = capacity, .fixed = true };
     bytes[0] = '\0';
 }
 

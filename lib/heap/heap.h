@@ -28,13 +28,13 @@ enum tt_block_flag {
 };
 
 struct tt_block {
-    void *address;    /* what malloc returned */
-    size_t size;      /* as requested, bytes */
-    uint64_t serial;  /* the thread's nth allocation, from 1 */
-    uint32_t stack;   /* lib/stack's id of the allocation */
-    uint32_t thread;  /* number of the allocating thread, the first is 1 */
-    uint32_t epoch;   /* of its birth */
-    uint32_t flags;   /* tt_block_flag */
+    void *address;   /* what malloc returned */
+    size_t size;     /* as requested, bytes */
+    uint64_t serial; /* the thread's nth allocation, from 1 */
+    uint32_t stack;  /* lib/stack's id of the allocation */
+    uint32_t thread; /* number of the allocating thread, the first is 1 */
+    uint32_t epoch;  /* of its birth */
+    uint32_t flags;  /* tt_block_flag */
 };
 
 /* Finds the live block that 'address' is in (interior pointers too). */
@@ -114,26 +114,26 @@ void tt_threads_ignore_others(void);
 
 /* How a block ended. */
 struct tt_death {
-    uint32_t stack;     /* of the free */
-    uint32_t thread;    /* that freed it */
-    uint64_t when_ns;   /* monotonic */
+    uint32_t stack;   /* of the free */
+    uint32_t thread;  /* that freed it */
+    uint64_t when_ns; /* monotonic */
 };
 
 enum tt_answer { TT_ALLOW, TT_REFUSE };
 
 enum tt_misuse {
-    TT_MISUSE_DOUBLE_FREE,  /* block and first are known */
-    TT_MISUSE_INSIDE,       /* the pointer is inside a live block */
-    TT_MISUSE_FOREIGN,      /* no block of this heap */
+    TT_MISUSE_DOUBLE_FREE, /* block and first are known */
+    TT_MISUSE_INSIDE,      /* the pointer is inside a live block */
+    TT_MISUSE_FOREIGN,     /* no block of this heap */
 };
 
 /* What is told of a bad free or realloc. Stacks are 0 where not known. */
 struct tt_misuse_report {
     enum tt_misuse kind;
-    const char *call;        /* "free", "realloc" */
+    const char *call; /* "free", "realloc" */
     const void *address;
-    struct tt_block block;   /* the block it was, or is inside of */
-    uint32_t freed_stack;    /* the first free */
+    struct tt_block block; /* the block it was, or is inside of */
+    uint32_t freed_stack;  /* the first free */
     uint32_t now_stack;
 };
 

@@ -73,7 +73,8 @@ static bool raw_small(const struct request *request, struct raw *raw)
     char *const base =
         request->alignment > 16
             ? mi_malloc_aligned_at(bytes, request->alignment, HEADER_BYTES)
-            : request->zeroed ? mi_zalloc(bytes) : mi_malloc(bytes);
+        : request->zeroed ? mi_zalloc(bytes)
+                          : mi_malloc(bytes);
     *raw = (struct raw){ .block = base + HEADER_BYTES, .kind = SHADOW_SMALL };
     return base != NULL;
 }
@@ -176,9 +177,9 @@ static bool allowed(struct tt_slot *slot, const struct request *request,
                     uint32_t *stack)
 {
     const int64_t size = (int64_t)request->size;
-    const int64_t add[GAUGES] = { [GAUGE_LIVE] = size,
-                                  [GAUGE_TOTAL] = size,
-                                  [GAUGE_COUNT] = 1 };
+    const int64_t add[GAUGES] = {
+        [GAUGE_LIVE] = size, [GAUGE_TOTAL] = size, [GAUGE_COUNT] = 1
+    };
     bool ask = request->size > slot->size_limit;
     for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
         ask |= slot_value(slot, gauge) + add[gauge] > slot->stop[gauge];
@@ -189,8 +190,7 @@ static bool allowed(struct tt_slot *slot, const struct request *request,
     if (!see)
         return true;
     tt_enter();
-    const enum tt_answer answer =
-        see(stack_now(request->frame, stack), size);
+    const enum tt_answer answer = see(stack_now(request->frame, stack), size);
     tt_leave();
     return answer == TT_ALLOW;
 }
@@ -310,10 +310,9 @@ static bool block_at(void *address, struct tt_block *block, uint8_t *kind)
 static bool shadow_leave(void *address, uint8_t kind)
 {
     struct region *const region = region_of((uintptr_t)address);
-    return __atomic_exchange_n(
-               shadow_of(region, (uintptr_t)address),
-               kind == SHADOW_SMALL ? SHADOW_DEAD : SHADOW_NONE,
-               __ATOMIC_ACQ_REL) == kind;
+    return __atomic_exchange_n(shadow_of(region, (uintptr_t)address),
+                               kind == SHADOW_SMALL ? SHADOW_DEAD : SHADOW_NONE,
+                               __ATOMIC_ACQ_REL) == kind;
 }
 
 static struct raw raw_of(const struct tt_block *block, uint8_t kind)

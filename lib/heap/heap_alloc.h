@@ -40,7 +40,6 @@ TT_INLINE int *errno_place(void)
     return (int *)((char *)__builtin_thread_pointer() + errno_offset);
 }
 
-
 /* The stack id of an allocation under way. */
 TT_INLINE uint32_t stack_of_alloc(void *frame)
 {

@@ -27,18 +27,18 @@
  */
 #include "heap/heap.h"
 
-#define REGION_SHIFT   25
-#define REGION_BYTES   ((size_t)1 << REGION_SHIFT)
-#define REGIONS_MAX    ((size_t)1 << (47 - REGION_SHIFT))
-#define GRANULE_SHIFT  4
-#define UNIT_SHIFT     11
-#define CHUNK_SHIFT    16
-#define SHADOW_BYTES   (REGION_BYTES >> GRANULE_SHIFT)
-#define UNITS          (REGION_BYTES >> UNIT_SHIFT)
-#define CHUNKS         (REGION_BYTES >> CHUNK_SHIFT)
-#define HEADER_BYTES   16
-#define SMALL_MAX      ((size_t)2032)
-#define BIG_MIN        ((size_t)2048)
+#define REGION_SHIFT  25
+#define REGION_BYTES  ((size_t)1 << REGION_SHIFT)
+#define REGIONS_MAX   ((size_t)1 << (47 - REGION_SHIFT))
+#define GRANULE_SHIFT 4
+#define UNIT_SHIFT    11
+#define CHUNK_SHIFT   16
+#define SHADOW_BYTES  (REGION_BYTES >> GRANULE_SHIFT)
+#define UNITS         (REGION_BYTES >> UNIT_SHIFT)
+#define CHUNKS        (REGION_BYTES >> CHUNK_SHIFT)
+#define HEADER_BYTES  16
+#define SMALL_MAX     ((size_t)2032)
+#define BIG_MIN       ((size_t)2048)
 
 /* Shadow bytes. */
 enum {
@@ -64,18 +64,18 @@ struct region {
 extern struct region *region_table[REGIONS_MAX]
     __attribute__((visibility("hidden")));
 
-#define EPOCH_BITS   24
-#define EPOCH_MAX    ((1u << EPOCH_BITS) - 1)
-#define SERIAL_MAX   (((uint64_t)1 << 40) - 1)
-#define STACK_MASK   ((uint64_t)TT_STACK_MASK)
+#define EPOCH_BITS    24
+#define EPOCH_MAX     ((1u << EPOCH_BITS) - 1)
+#define SERIAL_MAX    (((uint64_t)1 << 40) - 1)
+#define STACK_MASK    ((uint64_t)TT_STACK_MASK)
 #define TT_STACK_MASK ((1u << 28) - 1)
-#define THREAD_SHIFT 28
-#define THREAD_MAX   ((1u << 14) - 1)
-#define SIZE_SHIFT   42
-#define SIZE_MASK    ((uint64_t)0xfff)
-#define FLAGS_SHIFT  54
-#define DEAD_TAG     ((uint64_t)0x2dd)
-#define DEAD_STACK   ((1u << 26) - 1)
+#define THREAD_SHIFT  28
+#define THREAD_MAX    ((1u << 14) - 1)
+#define SIZE_SHIFT    42
+#define SIZE_MASK     ((uint64_t)0xfff)
+#define FLAGS_SHIFT   54
+#define DEAD_TAG      ((uint64_t)0x2dd)
+#define DEAD_STACK    ((1u << 26) - 1)
 
 TT_INLINE uint64_t word0_of(uint64_t serial, uint32_t epoch)
 {

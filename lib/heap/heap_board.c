@@ -32,11 +32,11 @@ enum row_state { ROW_FREE, ROW_OPEN, ROW_BODY, ROW_BODY_DONE, ROW_ENDED };
 
 struct row {
     _Atomic uint32_t state;
-    uint32_t order;       /* of the windows' begins, from 1 */
+    uint32_t order; /* of the windows' begins, from 1 */
     uint32_t slots_used;
-    uint32_t single;      /* one thread allocates: its slot tells the peak */
+    uint32_t single; /* one thread allocates: its slot tells the peak */
     uint32_t failed;
-    uint32_t measuring;   /* bases are those of a scope that is open */
+    uint32_t measuring; /* bases are those of a scope that is open */
     int64_t base[GAUGES];
     int64_t blocks_base;
     int64_t peak;
@@ -91,9 +91,9 @@ static TT_COLD void board_open(void)
     const int before = errno;
     const int fd = open(path, O_RDWR | O_CLOEXEC);
     const size_t bytes = (rows + 1) * ROW_BYTES;
-    void *const map = fd < 0 ? MAP_FAILED
-                             : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                                    MAP_SHARED, fd, 0);
+    void *const map =
+        fd < 0 ? MAP_FAILED
+               : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0)
         close(fd);
     errno = before;
@@ -218,10 +218,10 @@ tether_status tether_board_make(size_t rows)
     const int fd = memfd_create("tether-board", MFD_CLOEXEC);
     if (fd < 0)
         return TETHER_NO_MEMORY;
-    void *const map = ftruncate(fd, (off_t)bytes) < 0
-                          ? MAP_FAILED
-                          : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED, fd, 0);
+    void *const map =
+        ftruncate(fd, (off_t)bytes) < 0
+            ? MAP_FAILED
+            : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED) {
         close(fd);
         return TETHER_NO_MEMORY;

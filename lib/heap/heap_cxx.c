@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
-#define ENTRY  __attribute__((visibility("default"), noinline))
-#define FRAME  __builtin_frame_address(0)
+#define ENTRY       __attribute__((visibility("default"), noinline))
+#define FRAME       __builtin_frame_address(0)
 #define NAMED(name) __asm__(name)
 
 typedef void (*new_handler)(void);
@@ -51,39 +51,39 @@ static void *new_slow_nothrow(size_t size, void *frame)
     return new_slow(&(struct request){ .size = size, .frame = frame }, false);
 }
 
-#define NEW(function, mangled, throws)                                         \
-    ENTRY void *function(size_t size) NAMED(mangled);                          \
-    void *function(size_t size)                                                \
-    {                                                                          \
-        return fast_alloc(size, FRAME, mi_malloc,                              \
-                          throws ? new_slow_throwing : new_slow_nothrow);      \
+#define NEW(function, mangled, throws)                                    \
+    ENTRY void *function(size_t size) NAMED(mangled);                     \
+    void *function(size_t size)                                           \
+    {                                                                     \
+        return fast_alloc(size, FRAME, mi_malloc,                         \
+                          throws ? new_slow_throwing : new_slow_nothrow); \
     }
-#define NEW_NOTHROW(function, mangled)                                         \
-    ENTRY void *function(size_t size, const void *tag) NAMED(mangled);         \
-    void *function(size_t size, const void *tag)                               \
-    {                                                                          \
-        (void)tag;                                                             \
-        return fast_alloc(size, FRAME, mi_malloc, new_slow_nothrow);           \
+#define NEW_NOTHROW(function, mangled)                                 \
+    ENTRY void *function(size_t size, const void *tag) NAMED(mangled); \
+    void *function(size_t size, const void *tag)                       \
+    {                                                                  \
+        (void)tag;                                                     \
+        return fast_alloc(size, FRAME, mi_malloc, new_slow_nothrow);   \
     }
-#define NEW_ALIGNED(function, mangled)                                         \
-    ENTRY void *function(size_t size, size_t alignment) NAMED(mangled);        \
-    void *function(size_t size, size_t alignment)                              \
-    {                                                                          \
-        return new_slow(&(struct request){ .size = size,                       \
-                                           .alignment = alignment,             \
-                                           .frame = FRAME },                   \
-                        true);                                                 \
+#define NEW_ALIGNED(function, mangled)                                  \
+    ENTRY void *function(size_t size, size_t alignment) NAMED(mangled); \
+    void *function(size_t size, size_t alignment)                       \
+    {                                                                   \
+        return new_slow(&(struct request){ .size = size,                \
+                                           .alignment = alignment,      \
+                                           .frame = FRAME },            \
+                        true);                                          \
     }
-#define NEW_ALIGNED_NOTHROW(function, mangled)                                 \
-    ENTRY void *function(size_t size, size_t alignment, const void *tag)       \
-        NAMED(mangled);                                                        \
-    void *function(size_t size, size_t alignment, const void *tag)             \
-    {                                                                          \
-        (void)tag;                                                             \
-        return new_slow(&(struct request){ .size = size,                       \
-                                           .alignment = alignment,             \
-                                           .frame = FRAME },                   \
-                        false);                                                \
+#define NEW_ALIGNED_NOTHROW(function, mangled)                           \
+    ENTRY void *function(size_t size, size_t alignment, const void *tag) \
+        NAMED(mangled);                                                  \
+    void *function(size_t size, size_t alignment, const void *tag)       \
+    {                                                                    \
+        (void)tag;                                                       \
+        return new_slow(&(struct request){ .size = size,                 \
+                                           .alignment = alignment,       \
+                                           .frame = FRAME },             \
+                        false);                                          \
     }
 
 NEW(new_one, "_Znwm", true)
@@ -98,12 +98,12 @@ NEW_ALIGNED_NOTHROW(new_array_aligned_nothrow,
                     "_ZnamSt11align_val_tRKSt9nothrow_t")
 
 /* Every form of delete frees; sizes and alignments are ours to know. */
-#define DELETE(function, mangled, ...)                                         \
-    ENTRY void function(void *address, ##__VA_ARGS__) NAMED(mangled);          \
-    void function(void *address, ##__VA_ARGS__)                                \
-    {                                                                          \
-        if (TT_UNLIKELY(!fast_free(address, FRAME)) && address)                \
-            free_slow(address, FRAME, "delete");                               \
+#define DELETE(function, mangled, ...)                                \
+    ENTRY void function(void *address, ##__VA_ARGS__) NAMED(mangled); \
+    void function(void *address, ##__VA_ARGS__)                       \
+    {                                                                 \
+        if (TT_UNLIKELY(!fast_free(address, FRAME)) && address)       \
+            free_slow(address, FRAME, "delete");                      \
     }
 
 DELETE(delete_one, "_ZdlPv")
@@ -123,8 +123,6 @@ DELETE(delete_one_sized_aligned, "_ZdlPvmSt11align_val_t",
 DELETE(delete_array_sized_aligned, "_ZdaPvmSt11align_val_t",
        size_t a __attribute__((unused)), size_t b __attribute__((unused)))
 DELETE(delete_one_aligned_nothrow, "_ZdlPvSt11align_val_tRKSt9nothrow_t",
-       size_t a __attribute__((unused)),
-       const void *b __attribute__((unused)))
+       size_t a __attribute__((unused)), const void *b __attribute__((unused)))
 DELETE(delete_array_aligned_nothrow, "_ZdaPvSt11align_val_tRKSt9nothrow_t",
-       size_t a __attribute__((unused)),
-       const void *b __attribute__((unused)))
+       size_t a __attribute__((unused)), const void *b __attribute__((unused)))

@@ -122,8 +122,7 @@ static void stops_of_owner(void)
 {
     for (enum gauge gauge = 0; gauge < GAUGES; gauge++) {
         const int64_t limit = limit_of(gauge);
-        const int64_t others =
-            sum_of(gauge) - slot_value(ledger.owner, gauge);
+        const int64_t others = sum_of(gauge) - slot_value(ledger.owner, gauge);
         stop_set(ledger.owner, gauge,
                  limit == TT_NO_LIMIT ? limit : limit - others);
     }
@@ -192,8 +191,7 @@ void tt_scope_end(struct tt_scope *scope)
     if (scope_is_open(scope)) {
         fold_peaks(sum_of(GAUGE_LIVE));
         ledger.inner = scope->outer;
-        __atomic_store_n(&ledger_epoch,
-                         ledger.inner ? ledger.inner->epoch : 0,
+        __atomic_store_n(&ledger_epoch, ledger.inner ? ledger.inner->epoch : 0,
                          __ATOMIC_RELAXED);
         mode_reset(self);
     }
@@ -226,9 +224,9 @@ static int64_t reach_of_others(const struct tt_slot *self, enum gauge gauge)
     int64_t reach = 0;
     for (const struct tt_slot *slot = slot_first(); slot; slot = slot->next)
         if (slot != self)
-            reach += TT_MAX(__atomic_load_n(&slot->stop[gauge],
-                                            __ATOMIC_RELAXED),
-                            slot_value(slot, gauge));
+            reach +=
+                TT_MAX(__atomic_load_n(&slot->stop[gauge], __ATOMIC_RELAXED),
+                       slot_value(slot, gauge));
     return reach;
 }
 
@@ -349,8 +347,7 @@ static enum tt_answer tell_breach(struct tt_scope *scope, enum tt_limit limit,
 static enum tt_answer tell_breaches(const int64_t add[GAUGES], size_t bytes,
                                     uint32_t stack)
 {
-    for (struct tt_scope *scope = tt_scope_inner(); scope;
-         scope = scope->outer)
+    for (struct tt_scope *scope = tt_scope_inner(); scope; scope = scope->outer)
         for (enum tt_limit limit = 0; limit < TT_LIMITS; limit++)
             if (tell_breach(scope, limit, add, bytes, stack) == TT_REFUSE)
                 return TT_REFUSE;
@@ -365,7 +362,7 @@ enum tt_answer ledger_ask(struct tt_slot *slot, const int64_t add[GAUGES],
     tt_lock_give(&ledger.lock);
     if (TT_LIKELY(fits))
         return TT_ALLOW;
-    const enum tt_answer answer = 
+    const enum tt_answer answer =
         tell_breaches(add, bytes, stack_now(frame, stack));
     if (answer == TT_ALLOW) {
         tt_lock_take(&ledger.lock);

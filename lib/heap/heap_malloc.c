@@ -18,9 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ENTRY  __attribute__((visibility("default"), noinline))
-#define FRAME  __builtin_frame_address(0)
-#define ALIAS(name) __attribute__((visibility("default"), alias(#name), copy(name)))
+#define ENTRY __attribute__((visibility("default"), noinline))
+#define FRAME __builtin_frame_address(0)
+#define ALIAS(name) \
+    __attribute__((visibility("default"), alias(#name), copy(name)))
 
 TT_NOINLINE void *small_born_stack(struct tt_slot *slot, char *base,
                                    size_t size, void *frame)
@@ -47,8 +48,7 @@ TT_COLD void *small_born_region(struct tt_slot *slot, char *base, size_t size,
 
 TT_NOINLINE bool fast_free_stack(uint64_t *words, void *frame)
 {
-    words[1] =
-        word1_of_dead(words[1], tt_stack_capture(frame, free_depth));
+    words[1] = word1_of_dead(words[1], tt_stack_capture(frame, free_depth));
     mi_free_errno(words);
     return true;
 }
@@ -120,8 +120,8 @@ ENTRY void *memalign(size_t alignment, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return alloc_slow(&(struct request){
-        .size = size, .alignment = power, .frame = FRAME });
+    return alloc_slow(
+        &(struct request){ .size = size, .alignment = power, .frame = FRAME });
 }
 
 ENTRY void *aligned_alloc(size_t alignment, size_t size)
@@ -131,8 +131,8 @@ ENTRY void *aligned_alloc(size_t alignment, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return alloc_slow(&(struct request){
-        .size = size, .alignment = power, .frame = FRAME });
+    return alloc_slow(
+        &(struct request){ .size = size, .alignment = power, .frame = FRAME });
 }
 
 ENTRY int posix_memalign(void **place, size_t alignment, size_t size)
@@ -168,9 +168,8 @@ ENTRY void *pvalloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return alloc_slow(&(struct request){ .size = (size + page - 1) & -page,
-                                         .alignment = page,
-                                         .frame = FRAME });
+    return alloc_slow(&(struct request){
+        .size = (size + page - 1) & -page, .alignment = page, .frame = FRAME });
 }
 
 ENTRY size_t malloc_usable_size(void *address)
@@ -178,8 +177,7 @@ ENTRY size_t malloc_usable_size(void *address)
     struct region *const region = region_of((uintptr_t)address);
     if (!region)
         return 0;
-    const uint8_t kind =
-        *shadow_of(region, (uintptr_t)address) & SHADOW_LIVE;
+    const uint8_t kind = *shadow_of(region, (uintptr_t)address) & SHADOW_LIVE;
     struct tt_block block;
     if (!kind)
         return 0;

@@ -177,8 +177,8 @@ static void region_sort(uint32_t *index, size_t count)
 {
     for (size_t gap = count / 2; gap > 0; gap /= 2)
         for (size_t i = gap; i < count; i++)
-            for (size_t j = i; j >= gap &&
-                               region_order(&index[j - gap], &index[j]) > 0;
+            for (size_t j = i;
+                 j >= gap && region_order(&index[j - gap], &index[j]) > 0;
                  j -= gap) {
                 const uint32_t swap = index[j];
                 index[j] = index[j - gap];
@@ -198,8 +198,8 @@ static bool region_visit(uint32_t index,
         eight &= SHADOW_LIVE * 0x0101010101010101ull;
         for (; eight; eight &= eight - 1) {
             const unsigned bit = (unsigned)__builtin_ctzll(eight);
-            const uintptr_t address = start +
-                                      ((byte + bit / 8) << GRANULE_SHIFT);
+            const uintptr_t address =
+                start + ((byte + bit / 8) << GRANULE_SHIFT);
             const uint8_t kind = (uint8_t)(1u << (bit % 8));
             struct tt_block block;
             block_read(region, address, kind, &block);
@@ -237,8 +237,7 @@ bool tt_shadow_flags(const void *pointer, uint32_t set, uint32_t clear)
         return false;
     uint64_t *const word = &words_of(region, address, kind)[1];
     if (set)
-        __atomic_fetch_or(word, (uint64_t)set << FLAGS_SHIFT,
-                          __ATOMIC_ACQ_REL);
+        __atomic_fetch_or(word, (uint64_t)set << FLAGS_SHIFT, __ATOMIC_ACQ_REL);
     if (clear)
         __atomic_fetch_and(word, ~((uint64_t)clear << FLAGS_SHIFT),
                            __ATOMIC_ACQ_REL);

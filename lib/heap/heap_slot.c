@@ -44,8 +44,8 @@ static bool thread_is_ignored(pid_t thread)
 static struct tt_slot *slot_adopt(pid_t self)
 {
     for (struct tt_slot *slot = slots.first; slot; slot = slot->next)
-        if (slot->orphan && (slot->thread_id == self ||
-                             tt_os_thread_gone(slot->thread_id)))
+        if (slot->orphan &&
+            (slot->thread_id == self || tt_os_thread_gone(slot->thread_id)))
             return slot;
     return NULL;
 }
@@ -102,8 +102,7 @@ struct tt_slot *slot_home(void)
 /* Other keys' destructors may still free: the last round is ours. */
 static void slot_goodbye(void *value)
 {
-    static _Thread_local int round
-        __attribute__((tls_model("initial-exec")));
+    static _Thread_local int round __attribute__((tls_model("initial-exec")));
     struct tt_slot *const slot = value;
     if (++round < PTHREAD_DESTRUCTOR_ITERATIONS)
         pthread_setspecific(slots.key, slot);

@@ -24,9 +24,9 @@ enum gauge {
 #define STOP_ASK INT64_MIN
 
 struct tt_slot {
-    int64_t total;        /* bytes allocated */
-    int64_t count;        /* allocations; the newest one's serial */
-    int64_t freed;        /* bytes freed: live = total - freed */
+    int64_t total; /* bytes allocated */
+    int64_t count; /* allocations; the newest one's serial */
+    int64_t freed; /* bytes freed: live = total - freed */
     int64_t freed_count;
     int64_t peak;         /* of the live bytes since the last fold */
     int64_t stop[GAUGES]; /* may be lowered by others, under the ledger */
