@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TETHER_CRITERION_H
+#define TETHER_CRITERION_H
+/**
+ * Tether for Criterion suites. Include it where tests are; link
+ * tether-criterion; nothing of Criterion's syntax changes.
+ *
+ *     Test(cache, forgets_evicted, HEAP_BUDGET(.max_heap = MiB(8), NO_LEAKS))
+ *     {
+ *         struct session *alice = cache_login(cache, "alice");
+ *         tether_weak ref = tether_weak_to(alice);
+ *         cache_evict(cache, "alice");
+ *         ASSERT_COLLECTED(ref);
+ *     }
+ *
+ * ASSERT_x ends the test when it fails, EXPECT_x goes on. Both may be used on
+ * any thread: only the test's own thread can leave the test alone, so on
+ * another one a failing ASSERT_x ends the test's process, and fixtures' .fini
+ * do not run. In a forked child of a test a failure is written to stderr and
+ * the child exits with 1.
+ *
+ * Every name has a twin that begins with TETHER_; with TETHER_PREFIXED_ONLY
+ * defined only those exist. With TETHER_DISABLE defined nothing is checked
+ * and no library is needed.
+ *
+ * May be included before or after any header of Criterion's.
+ */
+#include <criterion/criterion.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <tether/api.h>
+#include <tether/options.h>
+#include <tether/tether.h>
+
+/* --- sizes --------------------------------------------------------------- */
+
+#define TETHER_KiB(n) (1024ull * (n))
+#define TETHER_MiB(n) (1048576ull * (n))
+#define TETHER_GiB(n) (1073741824ull * (n))
+
+/* --- budgets ------------------------------------------------------------- */
+
+/**
+ * A test's, or as a TestSuite's field every of its tests' heap budget:
+ *
+ *     Test(suite, name, HEAP_BUDGET(.max_heap = MiB(8)), .timeout = 5) { ... }
+ *
+ * The fields are those of struct tether_budget, in any order. It takes the
+ * place of Criterion's unused field .data.
+ */
+#ifdef __cplusplus
+#    define TETHER_HEAP_BUDGET(...)                        \
+        .data = ([]() -> void * {                          \
+            static struct tether_budget tether_budget_ =   \
+                TETHER_BUDGET_(#__VA_ARGS__, __VA_ARGS__); \
+            return &tether_budget_;                        \
+        }())
+#else
+#    define TETHER_HEAP_BUDGET(...) \
+        .data = (&TETHER_BUDGET_(#__VA_ARGS__, __VA_ARGS__))
+#endif
+
+/** A budget's field: nothing that the window allocated may be left. */
+#define TETHER_NO_LEAKS .max_leaked = 0
+
+#define TETHER_BUDGET_(written, ...)                                   \
+    TETHER_OPTIONS(struct tether_budget, .magic = TETHER_BUDGET_MAGIC, \
+                   .size = (uint32_t)sizeof(struct tether_budget),     \
+                   .text = written, .full = TETHER_TEXT_(__VA_ARGS__), \
+                   .file = __FILE__, .line = __LINE__, __VA_ARGS__)
+
+/* --- scopes -------------------------------------------------------------- */
+
+/**
+ * A budget for a part of a test:
+ *
+ *     WITHIN_BUDGET(.max_count = 0) {
+ *         lookup(table, key);
+ *     }
+ *
+ * Nests. However the block is left, the budget is judged then; break and
+ * continue leave this block only. A longjmp past its end closes it unchecked,
+ * at the latest at the test's end.
+ */
+#define TETHER_WITHIN_BUDGET(...)              \
+    TETHER_SCOPE_(                             \
+        TETHER_JOIN_(tether_scope_, __LINE__), \
+        tether_scope_begin(TETHER_BUDGET_(#__VA_ARGS__, __VA_ARGS__)))
+
+/**
+ * A block of which everything that it allocates is meant to stay, and is no
+ * leak: caches that are filled once, for instance.
+ *
+ *     ONE_TIME { setlocale(LC_ALL, ""); }
+ */
+#define TETHER_ONE_TIME                                  \
+    TETHER_SCOPE_(TETHER_JOIN_(tether_scope_, __LINE__), \
+                  tether_scope_one_time())
+
+/* --- assertions ---------------------------------------------------------- */
+
+/** The object of the tether_weak reference is dead. */
+#define TETHER_ASSERT_COLLECTED(ref) \
+    tether_criterion_collected((ref), TETHER_HERE_, 1)
+#define TETHER_EXPECT_COLLECTED(ref) \
+    tether_criterion_collected((ref), TETHER_HERE_, 0)
+
+/** The object of the tether_weak reference is alive. */
+#define TETHER_ASSERT_ALIVE(ref) tether_criterion_alive((ref), TETHER_HERE_, 1)
+#define TETHER_EXPECT_ALIVE(ref) tether_criterion_alive((ref), TETHER_HERE_, 0)
+
+/** Nothing that the function allocated in this test is alive. */
+#define TETHER_ASSERT_NONE_ALIVE(function)                             \
+    tether_criterion_none_alive((void (*)(void))(function), #function, \
+                                TETHER_HERE_, 1)
+#define TETHER_EXPECT_NONE_ALIVE(function)                             \
+    tether_criterion_none_alive((void (*)(void))(function), #function, \
+                                TETHER_HERE_, 0)
+
+/** The record of the tether_phantom reference entered its queue, ever. */
+#define TETHER_ASSERT_ENQUEUED(phantom) \
+    tether_criterion_enqueued((phantom), TETHER_HERE_, 1)
+#define TETHER_EXPECT_ENQUEUED(phantom) \
+    tether_criterion_enqueued((phantom), TETHER_HERE_, 0)
+
+/**
+ * The condition, which is evaluated once a poll, becomes true in time:
+ *
+ *     ASSERT_EVENTUALLY(cache_len(cache) == 0, .within_ms = 500);
+ *
+ * Options: .within_ms (default 1000), .every_ms (1, doubling to 100).
+ */
+#define TETHER_ASSERT_EVENTUALLY(...) \
+    TETHER_POLL_(TETHER_POLL_EVENTUALLY, 1, #__VA_ARGS__, __VA_ARGS__)
+#define TETHER_EXPECT_EVENTUALLY(...) \
+    TETHER_POLL_(TETHER_POLL_EVENTUALLY, 0, #__VA_ARGS__, __VA_ARGS__)
+
+/** The condition is true at every poll. Options: .for_ms (200), .every_ms. */
+#define TETHER_ASSERT_CONSISTENTLY(...) \
+    TETHER_POLL_(TETHER_POLL_CONSISTENTLY, 1, #__VA_ARGS__, __VA_ARGS__)
+#define TETHER_EXPECT_CONSISTENTLY(...) \
+    TETHER_POLL_(TETHER_POLL_CONSISTENTLY, 0, #__VA_ARGS__, __VA_ARGS__)
+
+/** The object dies in time; its free wakes the caller. Options:
+ *  .within_ms (1000). */
+#define TETHER_ASSERT_EVENTUALLY_COLLECTED(...) \
+    TETHER_AWAIT_(1, #__VA_ARGS__, __VA_ARGS__)
+#define TETHER_EXPECT_EVENTUALLY_COLLECTED(...) \
+    TETHER_AWAIT_(0, #__VA_ARGS__, __VA_ARGS__)
+
+/* --- the same without the prefix ----------------------------------------- */
+
+#ifndef TETHER_PREFIXED_ONLY
+#    define HEAP_BUDGET                 TETHER_HEAP_BUDGET
+#    define NO_LEAKS                    TETHER_NO_LEAKS
+#    define WITHIN_BUDGET               TETHER_WITHIN_BUDGET
+#    define ONE_TIME                    TETHER_ONE_TIME
+#    define ASSERT_COLLECTED            TETHER_ASSERT_COLLECTED
+#    define EXPECT_COLLECTED            TETHER_EXPECT_COLLECTED
+#    define ASSERT_ALIVE                TETHER_ASSERT_ALIVE
+#    define EXPECT_ALIVE                TETHER_EXPECT_ALIVE
+#    define ASSERT_NONE_ALIVE           TETHER_ASSERT_NONE_ALIVE
+#    define EXPECT_NONE_ALIVE           TETHER_EXPECT_NONE_ALIVE
+#    define ASSERT_ENQUEUED             TETHER_ASSERT_ENQUEUED
+#    define EXPECT_ENQUEUED             TETHER_EXPECT_ENQUEUED
+#    define ASSERT_EVENTUALLY           TETHER_ASSERT_EVENTUALLY
+#    define EXPECT_EVENTUALLY           TETHER_EXPECT_EVENTUALLY
+#    define ASSERT_CONSISTENTLY         TETHER_ASSERT_CONSISTENTLY
+#    define EXPECT_CONSISTENTLY         TETHER_EXPECT_CONSISTENTLY
+#    define ASSERT_EVENTUALLY_COLLECTED TETHER_ASSERT_EVENTUALLY_COLLECTED
+#    define EXPECT_EVENTUALLY_COLLECTED TETHER_EXPECT_EVENTUALLY_COLLECTED
+#    ifndef KiB
+#        define KiB TETHER_KiB
+#    endif
+#    ifndef MiB
+#        define MiB TETHER_MiB
+#    endif
+#    ifndef GiB
+#        define GiB TETHER_GiB
+#    endif
+#endif
+
+/* --- what the macros are made of ----------------------------------------- */
+
+#define TETHER_HERE_        __FILE__, __LINE__
+#define TETHER_JOIN_(a, b)  TETHER_JOIN2_(a, b)
+#define TETHER_JOIN2_(a, b) a##b
+
+/* An argument list's head and tail; called with one argument more, so that
+ * neither is ever short of one. */
+#define TETHER_HEAD_(head, ...) head
+#define TETHER_TAIL_(head, ...) __VA_ARGS__
+
+#define TETHER_POLL_(kind, stop, written, ...)                                \
+    do {                                                                      \
+        struct tether_polling tether_polling_;                                \
+        tether_polling_begin(&tether_polling_, kind,                          \
+                             TETHER_OPTIONS(struct tether_wait,               \
+                                            .text = written,                  \
+                                            TETHER_TAIL_(__VA_ARGS__, )));    \
+        while (tether_polling_next(&tether_polling_,                          \
+                                   (TETHER_HEAD_(__VA_ARGS__, ~)) ? 1 : 0)) { \
+        }                                                                     \
+        tether_criterion_polled(&tether_polling_, written, TETHER_HERE_,      \
+                                stop);                                        \
+    } while (0)
+
+#define TETHER_AWAIT_(stop, written, ...)                                      \
+    tether_criterion_await((TETHER_HEAD_(__VA_ARGS__, ~)),                     \
+                           TETHER_OPTIONS(struct tether_wait, .text = written, \
+                                          TETHER_TAIL_(__VA_ARGS__, )),        \
+                           TETHER_HERE_, stop)
+
+/* A scope runs its block once and is closed however the block is left. */
+#ifdef __cplusplus
+#    define TETHER_SCOPE_(name, opened)       \
+        for (tether_scope_guard name(opened); \
+             tether_scope_enter(&name.scope, __builtin_frame_address(0));)
+#else
+#    define TETHER_SCOPE_(name, opened)                           \
+        for (struct tether_scope name                             \
+             __attribute__((cleanup(tether_scope_end))) = opened; \
+             tether_scope_enter(&name, __builtin_frame_address(0));)
+#endif
+
+TETHER_BEGIN_DECLS
+
+struct cri_assert_node;
+
+/* A number, because the budget itself must outlive a frame that a longjmp
+ * skipped. */
+struct tether_scope {
+    uint64_t number;  /* of the open budget; 0: ONE_TIME */
+    unsigned entered; /* the block has been run */
+};
+
+TETHER_API struct tether_scope tether_scope_begin(struct tether_budget given);
+TETHER_API struct tether_scope tether_scope_one_time(void);
+/* Answers 1 at the first call: run the block. 'frame' is the caller's. */
+TETHER_API int tether_scope_enter(struct tether_scope *scope,
+                                  const void *frame);
+TETHER_API void tether_scope_end(struct tether_scope *scope);
+
+TETHER_API void tether_criterion_collected(tether_weak ref, const char *file,
+                                           unsigned line, int stop);
+TETHER_API void tether_criterion_alive(tether_weak ref, const char *file,
+                                       unsigned line, int stop);
+TETHER_API void tether_criterion_none_alive(void (*function)(void),
+                                            const char *name, const char *file,
+                                            unsigned line, int stop);
+TETHER_API void tether_criterion_enqueued(tether_phantom ref, const char *file,
+                                          unsigned line, int stop);
+TETHER_API void tether_criterion_polled(const struct tether_polling *polling,
+                                        const char *written, const char *file,
+                                        unsigned line, int stop);
+TETHER_API void tether_criterion_await(tether_weak ref, struct tether_wait wait,
+                                       const char *file, unsigned line,
+                                       int stop);
+
+/* What Test() and cr_assert() call in place of Criterion's functions. */
+TETHER_API void tether_criterion_setup(void);
+TETHER_API void tether_criterion_main(void (*body)(void));
+TETHER_API void tether_criterion_teardown(void);
+TETHER_API void tether_criterion_send(struct criterion_assert_stats *stats);
+TETHER_API void tether_criterion_node_send(const char *file, size_t line,
+                                           struct cri_assert_node *tree);
+
+TETHER_END_DECLS
+
+#ifdef TETHER_DISABLE
+#    include <tether/disable.h>
+#else
+#    define criterion_internal_test_setup    tether_criterion_setup
+#    define criterion_internal_test_main     tether_criterion_main
+#    define criterion_internal_test_teardown tether_criterion_teardown
+#    define criterion_send_assert            tether_criterion_send
+#    define cri_assert_node_send             tether_criterion_node_send
+#endif
+
+#ifdef __cplusplus
+struct tether_scope_guard {
+    struct tether_scope scope;
+    explicit tether_scope_guard(struct tether_scope opened) : scope(opened)
+    {
+    }
+    ~tether_scope_guard()
+    {
+        tether_scope_end(&scope);
+    }
+    tether_scope_guard(const tether_scope_guard &) = delete;
+    tether_scope_guard &operator=(const tether_scope_guard &) = delete;
+};
+#endif
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_CRITERION_PLUG_H
+#define TT_CRITERION_PLUG_H
+/*
+ * What the plug-in's files share. It sees Tether's public headers only.
+ *
+ * Criterion runs each test in a worker process of its own, so a process has
+ * one test, and the plug-in's state is one struct.
+ */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <tether/criterion.h>
+
+/* Criterion's own functions, which the plug-in stands in front of. */
+struct tt_real {
+    void (*setup)(void);
+    void (*main)(void (*body)(void));
+    void (*teardown)(void);
+    void (*send)(struct criterion_assert_stats *stats);
+    void (*node_send)(const char *file, size_t line,
+                      struct cri_assert_node *tree);
+};
+const struct tt_real *tt_real(void);
+
+/* The phases in which a failure can still reach the runner, and the rest. */
+enum tt_phase {
+    TT_PHASE_NONE, /* no test runs here: the runner */
+    TT_PHASE_TEST, /* from before .init to the end of the body and .fini */
+    TT_PHASE_OVER  /* Criterion would take a failure and pass the test */
+};
+
+/* The test as the program's own tables have it: what Criterion hands to a
+ * worker has pointers of another process in it. */
+struct tt_entry {
+    const struct criterion_test *test;   /* NULL: not found */
+    const struct criterion_suite *suite; /* NULL: not declared */
+};
+
+struct tt_plug {
+    _Atomic enum tt_phase phase;
+    pthread_t thread;   /* the test's */
+    pid_t pid;          /* the worker's */
+    atomic_uint failed; /* failures sent, Criterion's and Tether's */
+    struct tt_entry entry;
+    bool off;          /* TETHER_OFF */
+    bool strict;       /* TETHER_STRICT */
+    const char *blind; /* why nothing can be checked, or NULL */
+    struct tether_budget budget;
+    bool window_open, budget_open;
+    bool unjudged;     /* what ends now is not judged: its test has failed */
+    char refusal[512]; /* why the test's budget is refused; "": it is not */
+};
+extern struct tt_plug tt_plug;
+
+/* Finds the running test's entry, and its suite's. */
+void tt_entry_find(const struct criterion_test *running,
+                   struct tt_entry *entry);
+
+/* Reads the budget that a field .data points to. False: it is a user's own
+ * data, or none. */
+bool tt_entry_budget(const void *data, struct tether_budget *budget);
+
+/* Sends a failure of the test. Any thread, also inside malloc. */
+void tt_tell(const char *file, unsigned line, const char *message);
+
+/* Ends the test from any thread; not from inside malloc. */
+_Noreturn void tt_leave(void);
+
+/* Ends the test by ending the worker; from anywhere. */
+_Noreturn void tt_leave_process(void);
+
+/* Skips the test, unless it failed already. */
+_Noreturn void tt_skip(const char *why);
+
+/* Makes text that no output format of Criterion's chokes on. */
+void tt_escape(const char *text, char *out, size_t size);
+
+/* Is the worker's a forked child's process? */
+bool tt_is_forked(void);
+
+/* Closes the scopes whose frames a longjmp skipped. 'frame' is the caller's
+ * own frame. */
+void tt_scopes_sweep(const void *frame);
+
+/* Closes all scopes, unjudged. */
+void tt_scopes_drop(void);
+
+/* Is this environment variable set to something but 0? */
+bool tt_env_is_on(const char *name);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Standing in front of Criterion. Files that include <tether/criterion.h> call
+ * tether_criterion_main and its like by name; files that include Criterion's
+ * header only are caught because this library exports Criterion's names too
+ * and comes first in the order of look-up. Both end in the same functions,
+ * and those call Criterion's own by address, so no test is wrapped twice.
+ */
+#include "criterion_plug.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* Here Criterion's names are Criterion's. */
+#undef criterion_internal_test_setup
+#undef criterion_internal_test_main
+#undef criterion_internal_test_teardown
+#undef criterion_send_assert
+#undef cri_assert_node_send
+
+EXPORT void cri_assert_node_send(const char *file, size_t line,
+                                 struct cri_assert_node *tree);
+
+EXPORT void criterion_internal_test_setup(void)
+{
+    tether_criterion_setup();
+}
+
+EXPORT void criterion_internal_test_main(void (*body)(void))
+{
+    tether_criterion_main(body);
+}
+
+EXPORT void criterion_internal_test_teardown(void)
+{
+    tether_criterion_teardown();
+}
+
+EXPORT void criterion_send_assert(struct criterion_assert_stats *stats)
+{
+    tether_criterion_send(stats);
+}
+
+EXPORT void cri_assert_node_send(const char *file, size_t line,
+                                 struct cri_assert_node *tree)
+{
+    tether_criterion_node_send(file, line, tree);
+}
+
+static struct tt_real real;
+
+/* Behind us in the order of look-up, or, if the program was linked the other
+ * way round or with Criterion's archive, before us. */
+static void *real_find(const char *name)
+{
+    Dl_info own, found;
+    void *address = dlsym(RTLD_NEXT, name);
+    if (address)
+        return address;
+    address = dlsym(RTLD_DEFAULT, name);
+    if (address && dladdr(address, &found) && dladdr(&real, &own) &&
+        found.dli_fbase == own.dli_fbase)
+        address = NULL;
+    if (!address) {
+        fprintf(stderr, "tether: this program has no %s: link libcriterion\n",
+                name);
+        abort();
+    }
+    return address;
+}
+
+const struct tt_real *tt_real(void)
+{
+    if (!real.setup) {
+        *(void **)&real.send = real_find("criterion_send_assert");
+        *(void **)&real.node_send = real_find("cri_assert_node_send");
+        *(void **)&real.main = real_find("criterion_internal_test_main");
+        *(void **)&real.teardown =
+            real_find("criterion_internal_test_teardown");
+        *(void **)&real.setup = real_find("criterion_internal_test_setup");
+    }
+    return &real;
+}
+
+bool tt_env_is_on(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value && strcmp(value, "0") != 0;
+}

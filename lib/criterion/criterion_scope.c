@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * WITHIN_BUDGET and ONE_TIME: blocks that are closed however they are left.
+ * The compiler sees to break, return, goto and exceptions; longjmp runs
+ * nothing. So an open scope's budget is kept here, not in the frame, with the
+ * address of the frame: the stack grows down, and a call of Tether's whose
+ * own frame is at or above that address proves the scope's frame gone.
+ *
+ * Locks: 'scopes_lock' guards the table, and is not held in calls to
+ * libtether, which may come back with a failure.
+ */
+#include "criterion_plug.h"
+
+#include <string.h>
+
+#define SCOPES_MAX 64
+
+static struct open_scope {
+    struct tether_budget budget;
+    uint64_t number;   /* 0: the place is free */
+    const void *frame; /* of the function with the block; NULL: not entered */
+    const void *place; /* of the scope's variable */
+    pthread_t thread;
+} scopes[SCOPES_MAX];
+
+static uint64_t scopes_number;
+static pthread_mutex_t scopes_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct open_scope *scope_find(uint64_t number)
+{
+    struct open_scope *found = NULL;
+    pthread_mutex_lock(&scopes_lock);
+    for (size_t i = 0; number && i < SCOPES_MAX && !found; i++)
+        if (scopes[i].number == number)
+            found = &scopes[i];
+    pthread_mutex_unlock(&scopes_lock);
+    return found;
+}
+
+/* The youngest open scope of the calling thread, or of any; NULL: none. */
+static struct open_scope *scope_youngest(bool any_thread)
+{
+    struct open_scope *found = NULL;
+    pthread_mutex_lock(&scopes_lock);
+    for (size_t i = 0; i < SCOPES_MAX; i++)
+        if (scopes[i].number && (!found || scopes[i].number > found->number) &&
+            (any_thread || pthread_equal(scopes[i].thread, pthread_self())))
+            found = &scopes[i];
+    pthread_mutex_unlock(&scopes_lock);
+    return found;
+}
+
+static struct open_scope *scope_take(void)
+{
+    struct open_scope *found = NULL;
+    pthread_mutex_lock(&scopes_lock);
+    for (size_t i = 0; i < SCOPES_MAX && !found; i++)
+        if (!scopes[i].number) {
+            found = &scopes[i];
+            found->number = ++scopes_number;
+            found->frame = found->place = NULL;
+            found->thread = pthread_self();
+        }
+    pthread_mutex_unlock(&scopes_lock);
+    return found;
+}
+
+static void scope_close(struct open_scope *scope, bool judge)
+{
+    bool before = tt_plug.unjudged;
+    if (!judge)
+        tt_plug.unjudged = true;
+    /* A failure with stop leaves from in here, and the place with it. */
+    uint64_t number = scope->number;
+    scope->number = 0;
+    (void)number;
+    tether_budget_end(&scope->budget);
+    tt_plug.unjudged = before;
+}
+
+void tt_scopes_sweep(const void *frame)
+{
+    struct open_scope *scope;
+    while ((scope = scope_youngest(false)) && scope->frame &&
+           (uintptr_t)scope->frame <= (uintptr_t)frame)
+        scope_close(scope, false);
+}
+
+void tt_scopes_drop(void)
+{
+    struct open_scope *scope;
+    while ((scope = scope_youngest(true)))
+        scope_close(scope, false);
+}
+
+struct tether_scope tether_scope_begin(struct tether_budget given)
+{
+    struct tether_scope none = { 0, 0 };
+    tt_scopes_sweep(__builtin_frame_address(0));
+    if (tt_plug.off || tt_is_forked())
+        return none;
+    struct open_scope *scope = scope_take();
+    if (!scope) {
+        tt_tell(given.file, given.line,
+                "WITHIN_BUDGET is nested too deep: at most 64 may be open");
+        tt_leave();
+    }
+    scope->budget = given;
+    if (tether_budget_begin(&scope->budget) == TETHER_REFUSED) {
+        scope->number = 0;
+        tt_leave();
+    }
+    return (struct tether_scope){ scope->number, 0 };
+}
+
+struct tether_scope tether_scope_one_time(void)
+{
+    tether_one_time_begin();
+    return (struct tether_scope){ UINT64_MAX, 0 };
+}
+
+int tether_scope_enter(struct tether_scope *scope, const void *frame)
+{
+    struct open_scope *open = scope_find(scope->number);
+    if (open) {
+        open->frame = frame;
+        open->place = scope;
+    }
+    return !scope->entered++;
+}
+
+void tether_scope_end(struct tether_scope *scope)
+{
+    struct open_scope *open, *youngest;
+    if (scope->number == UINT64_MAX) {
+        tether_one_time_end();
+        return;
+    }
+    open = scope_find(scope->number);
+    if (!open)
+        return;
+    /* Younger ones that are still open were skipped by a longjmp. */
+    while ((youngest = scope_youngest(false)) && youngest != open &&
+           youngest->number > open->number)
+        scope_close(youngest, false);
+    scope_close(open, true);
+}

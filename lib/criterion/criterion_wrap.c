@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wrapper round every test: the window opens before .init, the budget
+ * holds for the body, the leaks are judged after .fini.
+ *
+ * Criterion takes a failure that comes after a test's main phase, prints it
+ * and passes the test. So the wrapper runs the test's and the suite's .fini at
+ * the end of the body, inside the main phase, and takes them out of the
+ * worker's copy of the test, so that Criterion does not run them again. A body
+ * that ends early (a failed assertion longjmps) never gets there: Criterion
+ * runs the .fini then, and there is no leak check, because the test has
+ * failed.
+ */
+#include "criterion_plug.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void (*user_body)(void);
+
+static const char *wrap_file(void)
+{
+    const struct criterion_test *test = tt_plug.entry.test;
+    const char *file = tt_plug.budget.file;
+    return file ? file : test ? test->data->file_ : "unknown";
+}
+
+static unsigned wrap_line(void)
+{
+    const struct criterion_test *test = tt_plug.entry.test;
+    return tt_plug.budget.file ? tt_plug.budget.line
+           : test              ? test->data->line_
+                               : 0;
+}
+
+/* Takes what libtether tells. Runs inside malloc at times. */
+static void wrap_tell(const struct tether_failure *failure, void *ctx)
+{
+    const struct criterion_test *test = tt_plug.entry.test;
+    const char *file = failure->file;
+    unsigned line = failure->line;
+    (void)ctx;
+    if (tt_plug.unjudged)
+        return;
+    if (!file) {
+        file = test ? test->data->file_ : "unknown";
+        line = test ? test->data->line_ : 0;
+    }
+    tt_tell(file, line, failure->message);
+    if (!failure->stop && !tt_is_forked())
+        return;
+    if (failure->in_malloc)
+        tt_leave_process();
+    tt_leave();
+}
+
+static void wrap_budget_find(void)
+{
+    const struct tt_entry *entry = &tt_plug.entry;
+    struct tether_budget of_suite, of_test;
+    bool suite = entry->suite && entry->suite->data &&
+                 tt_entry_budget(entry->suite->data->data, &of_suite);
+    bool test =
+        entry->test && tt_entry_budget(entry->test->data->data, &of_test);
+    if (tether_budget_merge(suite ? &of_suite : NULL, test ? &of_test : NULL,
+                            &tt_plug.budget, tt_plug.refusal,
+                            sizeof tt_plug.refusal) == TETHER_OK)
+        tt_plug.refusal[0] = '\0';
+}
+
+static void wrap_window_begin(void)
+{
+    char name[256];
+    const struct criterion_test *test = tt_plug.entry.test;
+    if (!test)
+        test = criterion_current_test;
+    snprintf(name, sizeof name, "%s::%s", test->category, test->name);
+    tether_window_begin(name);
+    tt_plug.window_open = true;
+    if (tt_plug.off) {
+        tether_board_unchecked("TETHER_OFF is set");
+        return;
+    }
+    tt_plug.blind = tether_window_blind();
+    if (tt_plug.blind)
+        tether_board_unchecked(tt_plug.blind);
+    tether_window_budget(&tt_plug.budget);
+}
+
+static void wrap_budget_begin(void)
+{
+    if (tt_plug.off || tt_plug.budget_open)
+        return;
+    tt_plug.budget_open = true;
+    if (tether_budget_begin(&tt_plug.budget) == TETHER_REFUSED) {
+        tt_plug.budget_open = false;
+        tt_leave();
+    }
+}
+
+static void wrap_budget_end(void)
+{
+    if (tt_plug.budget_open)
+        tether_budget_end(&tt_plug.budget);
+    tt_plug.budget_open = false;
+}
+
+static void wrap_window_end(unsigned checks)
+{
+    if (tt_plug.window_open)
+        tether_window_end(checks);
+    tt_plug.window_open = false;
+}
+
+void tether_criterion_setup(void)
+{
+    const struct tt_real *real = tt_real();
+    tt_plug.thread = pthread_self();
+    tt_plug.pid = getpid();
+    tt_plug.off = tt_env_is_on("TETHER_OFF");
+    tt_plug.strict = tt_env_is_on("TETHER_STRICT");
+    tt_entry_find(criterion_current_test, &tt_plug.entry);
+    tt_plug.phase = TT_PHASE_TEST;
+    tether_on_failure(wrap_tell, NULL);
+    if (!tt_plug.off) {
+        wrap_budget_find();
+        if (tt_plug.budget.warm_up && !tt_plug.refusal[0])
+            tt_plug.budget.warm_up();
+    }
+    wrap_window_begin();
+    if (tt_plug.budget.fixtures && !tt_plug.refusal[0])
+        wrap_budget_begin();
+    real->setup();
+}
+
+/* Runs the fixtures' .fini in Criterion's order, once. */
+static void wrap_fini(void)
+{
+    struct criterion_test_extra_data *test = criterion_current_test->data;
+    struct criterion_test_extra_data *suite = criterion_current_suite->data;
+    void (*test_fini)(void) = test->fini;
+    void (*suite_fini)(void) = suite ? suite->fini : NULL;
+    test->fini = NULL;
+    if (suite)
+        suite->fini = NULL;
+    if (test_fini)
+        test_fini();
+    if (suite_fini)
+        suite_fini();
+}
+
+/* A test that could not be checked is no pass. One that was to end in another
+ * way, by a signal or a status, is Criterion's to judge. */
+static void wrap_blind_end(void)
+{
+    const struct criterion_test_extra_data *test = criterion_current_test->data;
+    char text[512];
+    if (!tt_plug.blind || tt_plug.failed || test->signal || test->exit_code)
+        return;
+    if (tt_plug.strict) {
+        snprintf(text, sizeof text, "unchecked: %s", tt_plug.blind);
+        tt_tell(wrap_file(), wrap_line(), text);
+        return;
+    }
+    tt_skip(tt_plug.blind);
+}
+
+static void wrap_body_begin(void)
+{
+    if (tt_plug.refusal[0]) {
+        tt_tell(wrap_file(), wrap_line(), tt_plug.refusal);
+        tt_leave();
+    }
+    wrap_budget_begin();
+}
+
+static void wrap_body_end(void)
+{
+    tether_safepoint();
+    tt_scopes_drop();
+    if (!tt_plug.budget.fixtures)
+        wrap_budget_end();
+    wrap_fini();
+    tt_scopes_drop();
+    wrap_budget_end();
+    wrap_window_end(tt_plug.failed || tt_plug.off ? TETHER_CHECK_NOTHING
+                                                  : TETHER_CHECK_LEAKS);
+    wrap_blind_end();
+}
+
+static void wrap_body(void)
+{
+    wrap_body_begin();
+    user_body();
+    wrap_body_end();
+}
+
+static void wrap_body_with(void *parameter)
+{
+    wrap_body_begin();
+    ((void (*)(void *))user_body)(parameter);
+    wrap_body_end();
+}
+
+void tether_criterion_main(void (*body)(void))
+{
+    user_body = body;
+    if (criterion_current_test->data->param_)
+        tt_real()->main((void (*)(void))wrap_body_with);
+    else
+        tt_real()->main(wrap_body);
+    /* Only a body that ended early left these open. */
+    tt_plug.phase = TT_PHASE_OVER;
+    tt_plug.unjudged = true;
+    tt_scopes_drop();
+    wrap_budget_end();
+    tt_plug.unjudged = false;
+}
+
+void tether_criterion_teardown(void)
+{
+    tt_real()->teardown();
+    wrap_window_end(TETHER_CHECK_NOTHING);
+}
