@@ -82,10 +82,11 @@
  * continue leave this block only. A longjmp past its end closes it unchecked,
  * at the latest at the test's end.
  */
-#define TETHER_WITHIN_BUDGET(...)              \
-    TETHER_SCOPE_(                             \
-        TETHER_JOIN_(tether_scope_, __LINE__), \
-        tether_scope_begin(TETHER_BUDGET_(#__VA_ARGS__, __VA_ARGS__)))
+#define TETHER_WITHIN_BUDGET(...)                                     \
+    TETHER_SCOPE_(                                                    \
+        TETHER_JOIN_(tether_scope_, __LINE__),                        \
+        tether_scope_begin(TETHER_BUDGET_(#__VA_ARGS__, __VA_ARGS__), \
+                           __builtin_frame_address(0)))
 
 /**
  * A block of which everything that it allocates is meant to stay, and is no
@@ -211,16 +212,17 @@
                                           TETHER_TAIL_(__VA_ARGS__, )),        \
                            TETHER_HERE_, stop)
 
-/* A scope runs its block once and is closed however the block is left. */
+/* A scope runs its block once and is closed however the block is left. That
+ * it runs at all must be plain to the compiler, or it would warn that what is
+ * assigned in the block may not be. */
 #ifdef __cplusplus
-#    define TETHER_SCOPE_(name, opened)       \
-        for (tether_scope_guard name(opened); \
-             tether_scope_enter(&name.scope, __builtin_frame_address(0));)
+#    define TETHER_SCOPE_(name, number) \
+        for (tether_scope_guard name(number); name.scope.entered++ == 0;)
 #else
-#    define TETHER_SCOPE_(name, opened)                           \
-        for (struct tether_scope name                             \
-             __attribute__((cleanup(tether_scope_end))) = opened; \
-             tether_scope_enter(&name, __builtin_frame_address(0));)
+#    define TETHER_SCOPE_(name, number)                                  \
+        for (struct tether_scope name                                    \
+             __attribute__((cleanup(tether_scope_end))) = { number, 0 }; \
+             name.entered++ == 0;)
 #endif
 
 TETHER_BEGIN_DECLS
@@ -230,15 +232,14 @@ struct cri_assert_node;
 /* A number, because the budget itself must outlive a frame that a longjmp
  * skipped. */
 struct tether_scope {
-    uint64_t number;  /* of the open budget; 0: ONE_TIME */
+    uint64_t number;  /* of the open budget; 0: there is none */
     unsigned entered; /* the block has been run */
 };
 
-TETHER_API struct tether_scope tether_scope_begin(struct tether_budget given);
-TETHER_API struct tether_scope tether_scope_one_time(void);
-/* Answers 1 at the first call: run the block. 'frame' is the caller's. */
-TETHER_API int tether_scope_enter(struct tether_scope *scope,
-                                  const void *frame);
+/* Answers the scope's number. 'frame' is the caller's own. */
+TETHER_API uint64_t tether_scope_begin(struct tether_budget given,
+                                       const void *frame);
+TETHER_API uint64_t tether_scope_one_time(void);
 TETHER_API void tether_scope_end(struct tether_scope *scope);
 
 TETHER_API void tether_criterion_collected(tether_weak ref, const char *file,
@@ -280,13 +281,12 @@ TETHER_END_DECLS
 #ifdef __cplusplus
 struct tether_scope_guard {
     struct tether_scope scope;
-    explicit tether_scope_guard(struct tether_scope opened) : scope(opened)
+    explicit tether_scope_guard(uint64_t number)
     {
+        scope.number = number;
+        scope.entered = 0;
     }
-    ~tether_scope_guard()
-    {
-        tether_scope_end(&scope);
-    }
+    ~tether_scope_guard() { tether_scope_end(&scope); }
     tether_scope_guard(const tether_scope_guard &) = delete;
     tether_scope_guard &operator=(const tether_scope_guard &) = delete;
 };

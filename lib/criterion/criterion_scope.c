@@ -13,13 +13,13 @@
 
 #include <string.h>
 
-#define SCOPES_MAX 64
+#define SCOPES_MAX      64
+#define ONE_TIME_NUMBER UINT64_MAX
 
 static struct open_scope {
     struct tether_budget budget;
     uint64_t number;   /* 0: the place is free */
-    const void *frame; /* of the function with the block; NULL: not entered */
-    const void *place; /* of the scope's variable */
+    const void *frame; /* of the function with the block */
     pthread_t thread;
 } scopes[SCOPES_MAX];
 
@@ -50,7 +50,7 @@ static struct open_scope *scope_youngest(bool any_thread)
     return found;
 }
 
-static struct open_scope *scope_take(void)
+static struct open_scope *scope_take(const void *frame)
 {
     struct open_scope *found = NULL;
     pthread_mutex_lock(&scopes_lock);
@@ -58,7 +58,7 @@ static struct open_scope *scope_take(void)
         if (!scopes[i].number) {
             found = &scopes[i];
             found->number = ++scopes_number;
-            found->frame = found->place = NULL;
+            found->frame = frame;
             found->thread = pthread_self();
         }
     pthread_mutex_unlock(&scopes_lock);
@@ -70,10 +70,9 @@ static void scope_close(struct open_scope *scope, bool judge)
     bool before = tt_plug.unjudged;
     if (!judge)
         tt_plug.unjudged = true;
-    /* A failure with stop leaves from in here, and the place with it. */
-    uint64_t number = scope->number;
+    /* A failure that stops the test longjmps out of here: the place is free
+     * before. Its memory stays valid, and no scope begins meanwhile. */
     scope->number = 0;
-    (void)number;
     tether_budget_end(&scope->budget);
     tt_plug.unjudged = before;
 }
@@ -81,7 +80,7 @@ static void scope_close(struct open_scope *scope, bool judge)
 void tt_scopes_sweep(const void *frame)
 {
     struct open_scope *scope;
-    while ((scope = scope_youngest(false)) && scope->frame &&
+    while ((scope = scope_youngest(false)) &&
            (uintptr_t)scope->frame <= (uintptr_t)frame)
         scope_close(scope, false);
 }
@@ -93,13 +92,12 @@ void tt_scopes_drop(void)
         scope_close(scope, false);
 }
 
-struct tether_scope tether_scope_begin(struct tether_budget given)
+uint64_t tether_scope_begin(struct tether_budget given, const void *frame)
 {
-    struct tether_scope none = { 0, 0 };
     tt_scopes_sweep(__builtin_frame_address(0));
     if (tt_plug.off || tt_is_forked())
-        return none;
-    struct open_scope *scope = scope_take();
+        return 0;
+    struct open_scope *scope = scope_take(frame);
     if (!scope) {
         tt_tell(given.file, given.line,
                 "WITHIN_BUDGET is nested too deep: at most 64 may be open");
@@ -110,29 +108,19 @@ struct tether_scope tether_scope_begin(struct tether_budget given)
         scope->number = 0;
         tt_leave();
     }
-    return (struct tether_scope){ scope->number, 0 };
+    return scope->number;
 }
 
-struct tether_scope tether_scope_one_time(void)
+uint64_t tether_scope_one_time(void)
 {
     tether_one_time_begin();
-    return (struct tether_scope){ UINT64_MAX, 0 };
-}
-
-int tether_scope_enter(struct tether_scope *scope, const void *frame)
-{
-    struct open_scope *open = scope_find(scope->number);
-    if (open) {
-        open->frame = frame;
-        open->place = scope;
-    }
-    return !scope->entered++;
+    return ONE_TIME_NUMBER;
 }
 
 void tether_scope_end(struct tether_scope *scope)
 {
     struct open_scope *open, *youngest;
-    if (scope->number == UINT64_MAX) {
+    if (scope->number == ONE_TIME_NUMBER) {
         tether_one_time_end();
         return;
     }
