@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names from symbol tables, for code without debug information. The tables
+ * may have 100,000 entries and the questions are few: the table is read once
+ * and each symbol is looked up among the sorted questions.
+ *
+ * A symbol counts only where its size covers the address: in a stripped
+ * library the nearest exported symbol before a static function is a lie. Only
+ * symbols without a size (written in assembler) may be the nearest.
+ */
+#include "analyse.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct symbol {
+    uint64_t at, size;
+    const char *name;
+    bool is_global;
+};
+
+static void request_offer(struct analyse_request *request,
+                          const struct symbol *symbol)
+{
+    const bool sized = symbol->size > 0;
+    if (request->symbol && request->symbol_sized && !sized)
+        return;
+    if (request->symbol && request->symbol_sized == sized &&
+        (symbol->at < request->symbol_at ||
+         (symbol->at == request->symbol_at && !symbol->is_global)))
+        return;
+    request->symbol = symbol->name;
+    request->symbol_at = symbol->at;
+    request->symbol_sized = sized;
+}
+
+/* The first of the sorted requests at or after 'link'. */
+static size_t request_first(struct analyse_request **requests, size_t count,
+                            uint64_t link)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (requests[middle]->link < link)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void symbol_offer(const struct symbol *symbol,
+                         struct analyse_request **requests, size_t count)
+{
+    const uint64_t end =
+        symbol->size ? symbol->at + symbol->size : symbol->at + 4096;
+    for (size_t i = request_first(requests, count, symbol->at);
+         i < count && requests[i]->link < end; i++)
+        request_offer(requests[i], symbol);
+}
+
+static Elf_Scn *section_of(Elf *elf, GElf_Word type, GElf_Shdr *header)
+{
+    for (Elf_Scn *section = NULL;
+         elf && (section = elf_nextscn(elf, section)) != NULL;)
+        if (gelf_getshdr(section, header) && header->sh_type == type)
+            return section;
+    return NULL;
+}
+
+static bool table_read(Elf *elf, GElf_Word type,
+                       struct analyse_request **requests, size_t count)
+{
+    GElf_Shdr header;
+    Elf_Scn *const section = section_of(elf, type, &header);
+    Elf_Data *const data = section ? elf_getdata(section, NULL) : NULL;
+    if (!data || header.sh_entsize == 0)
+        return false;
+    const size_t symbols = header.sh_size / header.sh_entsize;
+    for (size_t i = 1; i < symbols; i++) {
+        GElf_Sym entry;
+        if (!gelf_getsym(data, (int)i, &entry) || entry.st_shndx == SHN_UNDEF ||
+            entry.st_shndx >= SHN_LORESERVE)
+            continue;
+        const unsigned kind = GELF_ST_TYPE(entry.st_info);
+        if (kind != STT_FUNC && kind != STT_GNU_IFUNC &&
+            !(kind == STT_NOTYPE && entry.st_size == 0))
+            continue;
+        const struct symbol symbol = {
+            .at = entry.st_value,
+            .size = entry.st_size,
+            .name = elf_strptr(elf, header.sh_link, entry.st_name),
+            .is_global = GELF_ST_BIND(entry.st_info) != STB_LOCAL,
+        };
+        if (symbol.name && symbol.name[0])
+            symbol_offer(&symbol, requests, count);
+    }
+    return true;
+}
+
+void analyse_symbols(const struct analyse_module *module,
+                     struct analyse_request **requests, size_t count)
+{
+    if (table_read(module->elf, SHT_SYMTAB, requests, count) ||
+        table_read(module->debug_elf, SHT_SYMTAB, requests, count))
+        return;
+    table_read(module->elf, SHT_DYNSYM, requests, count);
+}
+
+/* Cuts the parameters off: the first '(' outside of template arguments that
+ * does not open '(anonymous namespace)' or belong to 'operator()'. */
+static void parameters_cut(char *name)
+{
+    int depth = 0;
+    for (char *at = name; *at; at++) {
+        if (!strncmp(at, "(anonymous", 10))
+            at += 9;
+        else if (!strncmp(at, "operator", 8))
+            at += 8 + strspn(at + 8, "<>()=-+*/ ") - 1;
+        else if (*at == '<')
+            depth++;
+        else if (*at == '>')
+            depth--;
+        else if (*at == '(' && depth == 0) {
+            *at = '\0';
+            return;
+        }
+    }
+}
+
+const char *analyse_demangle(const char *symbol)
+{
+    typedef char *(*demangle_fn)(const char *, char *, size_t *, int *);
+    static demangle_fn demangle;
+    static bool looked;
+    if (strncmp(symbol, "_Z", 2) != 0)
+        return symbol;
+    if (!looked) {
+        void *const library = dlopen("libstdc++.so.6", RTLD_LAZY);
+        if (library)
+            demangle = (demangle_fn)dlsym(library, "__cxa_demangle");
+        looked = true;
+    }
+    int status = -1;
+    char *const name = demangle ? demangle(symbol, NULL, NULL, &status) : NULL;
+    if (!name || status != 0)
+        return symbol;
+    parameters_cut(name);
+    return name;
+}
