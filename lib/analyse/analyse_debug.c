@@ -5,7 +5,7 @@
  * libdw's own search is not used: it starts debuginfod and with it a thread
  * and a network client.
  */
-#include "analyse.h"
+#include "analyse/analyse.h"
 
 #include <elfutils/libdwelf.h>
 #include <fcntl.h>

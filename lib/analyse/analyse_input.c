@@ -5,7 +5,7 @@
  * counts are taken from what arrives, and the last line must be 'end', so
  * that a question cut short is not answered.
  */
-#include "analyse.h"
+#include "analyse/analyse.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * library asks on standard input and reads the answer on standard output; a
  * person needs it only to see that it works.
  */
-#include "analyse.h"
+#include "analyse/analyse.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  * looked up by its name: the name may be another file's by now. The kernel's
  * own links to it are tried instead.
  */
-#include "analyse.h"
+#include "analyse/analyse.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * address, then the answers in the order of the questions. A question that
  * nothing answers gets its line too, so that the asker can count.
  */
-#include "analyse.h"
+#include "analyse/analyse.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  * library the nearest exported symbol before a static function is a lie. Only
  * symbols without a size (written in assembler) may be the nearest.
  */
-#include "analyse.h"
+#include "analyse/analyse.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>

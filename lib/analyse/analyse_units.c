@@ -7,7 +7,7 @@
  * see them. In split DWARF a skeleton unit has the ranges and the line table,
  * and the unit in the .dwo file has the functions; both are kept.
  */
-#include "analyse.h"
+#include "analyse/analyse.h"
 
 #include <dwarf.h>
 #include <stdlib.h>

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_REPORT_H
+#define TT_REPORT_H
+/*
+ * Words for what went wrong. Each call takes plain facts and adds several
+ * lines to a text: the first is the verdict and stands alone, five sites at
+ * most, no addresses unless TETHER_VERBOSE=1, every line under 900 bytes, the
+ * same text for the same heap.
+ *
+ * Hook: all of it may run inside malloc and free, with the recursion guard
+ * up. The first call takes milliseconds for the names.
+ */
+#include "base/base.h"
+#include "base/base_text.h"
+#include "heap/heap.h"
+#include "report/report_sites.h"
+
+#include <tether/budget.h>
+
+/* A limit broke. */
+struct tt_breach_facts {
+    enum tether_limit limit; /* any but TETHER_MAX_LEAKED */
+    const char *written;     /* '.max_heap = MiB(8)', or NULL */
+    uint64_t bound;          /* the limit's value */
+    uint64_t value;          /* what was reached, or would have been */
+    const char *scope;       /* which budget, 'WITHIN_BUDGET (t.c:41)', or
+                                NULL for the test's own */
+    bool at_allocation;      /* 'bytes' and 'stack' are of the allocation
+                                that broke it */
+    bool denied;             /* ... which was refused (TETHER_DENY) */
+    bool stopped;            /* the test ends here */
+    size_t bytes;
+    uint32_t stack;
+    uint32_t epoch; /* blocks of it and later are what the limit counts */
+};
+
+void tt_report_breach(const struct tt_breach_facts *facts,
+                      struct tt_text *text);
+
+/* What is left at a window's end. */
+struct tt_leak_facts {
+    uint32_t epoch;        /* of the window */
+    tt_site_counts counts; /* of the window's blocks; NULL: those without
+                              TT_BLOCK_KEEP */
+    void *ctx;
+    uint64_t bound;      /* .max_leaked */
+    const char *written; /* 'NO_LEAKS' or '.max_leaked = KiB(1)', or NULL */
+    /* results: */
+    uint64_t bytes, blocks; /* leaked */
+    uint64_t kept_blocks;   /* tether_keep, ONE_TIME */
+    uint64_t known_blocks;  /* libc's caches, the framework's */
+    uint64_t suppressed_bytes, suppressed_blocks; /* TETHER_SUPPRESS */
+};
+
+/*
+ * Judges what is left. A bound of 0 means no block at all, so that malloc(0)
+ * can leak too. Suppressions apply first.
+ * Returns true when it is too much; only then 'text' gets anything, and only
+ * then names are asked for, or when suppressions need them.
+ */
+bool tt_report_leak(struct tt_leak_facts *facts, struct tt_text *text);
+
+/* A bad free or realloc. */
+void tt_report_misuse(const struct tt_misuse_report *report,
+                      struct tt_text *text);
+
+/* The live blocks of the open window that 'function' allocated; give the
+ * sites back. False: it is no function that Tether can tell. */
+bool tt_report_live_from(void (*function)(void), struct tt_sites *sites);
+
+/* The epoch of the open window, 0 if there is none. */
+uint32_t tt_report_window_epoch(void);
+
+/* Where a stack's first frame outside libc is, for tether_failure.file and
+ * .line. False: not known. The string lives as long as the process. */
+bool tt_report_where(uint32_t stack, const char **file, unsigned *line);
+
+/* For the fork handlers. */
+void tt_report_lock(void);
+void tt_report_unlock(void);
+
+#endif

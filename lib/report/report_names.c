@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asks tether-analyse and remembers the answers.
+ *
+ * The idea: an answer is asked for once in a process and never taken back, so
+ * names are handed out as plain pointers and need no owner. When the analyser
+ * is absent, crashes or is slow the reason is kept, said once, and it is not
+ * started again: a failing test must not wait a second time.
+ *
+ * Locks: one, held while the analyser runs; below it only lib/base's.
+ * Hook: everything here may run inside malloc and free.
+ */
+#include "report/report_names.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base_lock.h"
+#include "base/base_mem.h"
+#include "base/base_time.h"
+#include "os/os.h"
+#include "report/report_maps.h"
+
+#ifndef TT_ANALYSE_RELATIVE
+#    define TT_ANALYSE_RELATIVE "../libexec/tether/tether-analyse"
+#endif
+#ifndef TT_ANALYSE_PATH
+#    define TT_ANALYSE_PATH "/usr/local/libexec/tether/tether-analyse"
+#endif
+
+#define HELLO        "tether-names 1\n"
+#define WITHIN_MS    5000
+#define FUNCTION_MAX 200
+#define BUCKETS      4096
+#define QUESTION_MAX 20000
+
+struct known {
+    struct known *next;
+    uintptr_t address;
+    struct tt_name *first, *last;
+};
+
+static struct {
+    struct tt_lock lock;
+    struct known *buckets[BUCKETS];
+    struct tt_name_module *modules;
+    bool broken; /* do not start the analyser again */
+    bool told;
+    char why[256]; /* why names are missing, "" if they are not */
+} names;
+
+/* Of code in no module. */
+static struct tt_name_module no_module = { .name = "" };
+static const struct tt_name no_name = { .kind = TT_NAME_NONE,
+                                        .module = &no_module };
+
+void tt_names_lock(void)
+{
+    tt_lock_take(&names.lock);
+}
+
+void tt_names_unlock(void)
+{
+    tt_lock_give(&names.lock);
+}
+
+void tt_names_forget(void)
+{
+    tt_names_lock();
+    memset(names.buckets, 0, sizeof names.buckets);
+    tt_names_unlock();
+}
+
+bool tt_report_verbose(void)
+{
+    const char *const value = tt_os_env("TETHER_VERBOSE");
+    return value && value[0] && strcmp(value, "0") != 0;
+}
+
+/* ---- what is known ---- */
+
+static struct known **bucket_of(uintptr_t address)
+{
+    return &names.buckets[(address * 0x9e3779b97f4a7c15u) >> 52];
+}
+
+static struct known *known_find(uintptr_t address)
+{
+    struct known *known = *bucket_of(address);
+    while (known && known->address != address)
+        known = known->next;
+    return known;
+}
+
+static struct known *known_make(uintptr_t address)
+{
+    struct known *const known = tt_mem_take(sizeof *known);
+    if (!known)
+        return NULL;
+    struct known **const bucket = bucket_of(address);
+    *known = (struct known){ .next = *bucket, .address = address };
+    *bucket = known;
+    return known;
+}
+
+static const char *text_keep(const char *bytes, size_t len)
+{
+    char *const copy = tt_mem_take(len + 1);
+    if (copy)
+        memcpy(copy, bytes, len);
+    return copy;
+}
+
+static bool module_is_libc(const char *name)
+{
+    static const char *const starts[] = { "libc.so", "libc-2.", "ld-linux",
+                                          "ld-2.",   "libm.so", "libpthread" };
+    for (size_t i = 0; i < TT_COUNT(starts); i++)
+        if (strncmp(name, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+static struct tt_name_module *module_get(const char *name, size_t len)
+{
+    struct tt_name_module *module = names.modules;
+    if (len == 0)
+        return &no_module;
+    for (; module; module = module->next)
+        if (strlen(module->name) == len && !memcmp(module->name, name, len))
+            return module;
+    module = tt_mem_take(sizeof *module);
+    const char *const copy = text_keep(name, len);
+    if (!module || !copy)
+        return &no_module;
+    *module = (struct tt_name_module){ .next = names.modules,
+                                       .name = copy,
+                                       .is_libc = module_is_libc(copy) };
+    names.modules = module;
+    return module;
+}
+
+/* ---- where the analyser is ---- */
+
+static bool path_try(struct tt_text *path, const char *folder, size_t len,
+                     const char *rest)
+{
+    path->len = 0;
+    tt_text_bytes(path, folder, len);
+    tt_text_add(path, "%s", rest);
+    return !path->cut && access(path->data, X_OK) == 0;
+}
+
+/* Places relative to the file that this code was loaded from: a build tree,
+ * the unit tests' folder in it, an installed prefix that may have moved. */
+static bool analyser_beside_us(struct tt_text *path)
+{
+    static const char *const rests[] = { "/tether-analyse",
+                                         "/" TT_ANALYSE_RELATIVE,
+                                         "/../libexec/tether/tether-analyse",
+                                         "/../../libexec/tether/tether-analyse",
+                                         "/../bin/tether-analyse",
+                                         "/../lib/tether-analyse" };
+    struct tt_text maps;
+    struct tt_map map;
+    bool found = false;
+    tt_text_make(&maps);
+    if (tt_maps_read(&maps) &&
+        tt_maps_find(&maps, (uintptr_t)&analyser_beside_us, &map)) {
+        while (map.path_len > 0 && map.path[map.path_len - 1] != '/')
+            map.path_len--;
+        for (size_t i = 0; i < TT_COUNT(rests) && map.path_len && !found; i++)
+            found = path_try(path, map.path, map.path_len - 1, rests[i]);
+    }
+    tt_text_drop(&maps);
+    return found;
+}
+
+bool tt_names_analyser(struct tt_text *path)
+{
+    const char *const told = tt_os_env("TETHER_ANALYSE");
+    if (told && told[0])
+        return path_try(path, told, strlen(told), "");
+    if (analyser_beside_us(path))
+        return true;
+    return path_try(path, "", 0, TT_ANALYSE_PATH);
+}
+
+/* ---- the answer ---- */
+
+struct field {
+    const char *start;
+    size_t len;
+};
+
+/* Splits a line at its tabs. Returns the number of fields. */
+static size_t fields_split(const char *line, size_t len, struct field *fields,
+                           size_t max)
+{
+    size_t count = 0;
+    const char *const end = line + len;
+    while (count < max) {
+        const char *const tab = memchr(line, '\t', (size_t)(end - line));
+        fields[count++] =
+            (struct field){ line, (size_t)((tab ? tab : end) - line) };
+        if (!tab)
+            break;
+        line = tab + 1;
+    }
+    return count;
+}
+
+static uint64_t field_number(struct field field, int base)
+{
+    char digits[32] = "";
+    memcpy(digits, field.start, TT_MIN(field.len, sizeof digits - 1));
+    return strtoull(digits, NULL, base);
+}
+
+static enum tt_name_kind kind_of(char letter)
+{
+    return letter == 'i' || letter == 'd' ? TT_NAME_DEBUG
+           : letter == 's'                ? TT_NAME_SYMBOL
+                                          : TT_NAME_MODULE;
+}
+
+/* 'f INDEX KIND FUNCTION PATH LINE MODULE OFFSET' */
+static void frame_take(const struct field *fields, const uintptr_t *asked,
+                       size_t count)
+{
+    const uint64_t index = field_number(fields[1], 10);
+    if (index >= count || fields[2].len != 1)
+        return;
+    struct known *known = known_find(asked[index]);
+    struct tt_name *const name = tt_mem_take(sizeof *name);
+    if (!known)
+        known = known_make(asked[index]);
+    if (!known || !name)
+        return;
+    name->kind = kind_of(fields[2].start[0]);
+    name->inlined = fields[2].start[0] == 'i';
+    if (fields[3].len)
+        name->function =
+            text_keep(fields[3].start, TT_MIN(fields[3].len, FUNCTION_MAX));
+    if (fields[4].len)
+        name->path = text_keep(fields[4].start, fields[4].len);
+    name->line = (unsigned)field_number(fields[5], 10);
+    name->module = module_get(fields[6].start, fields[6].len);
+    name->offset = field_number(fields[7], 16);
+    if (name->module == &no_module)
+        name->kind = TT_NAME_NONE;
+    if (known->last)
+        known->last->outer = name;
+    else
+        known->first = name;
+    known->last = name;
+}
+
+static bool answer_is_whole(const struct tt_text *answer)
+{
+    static const char end[] = "\nend\n";
+    const size_t len = sizeof end - 1;
+    return answer->len >= sizeof HELLO - 1 + 4 &&
+           !memcmp(answer->data, HELLO, sizeof HELLO - 1) &&
+           !memcmp(answer->data + answer->len - len, end, len);
+}
+
+static void answer_take(const struct tt_text *answer, const uintptr_t *asked,
+                        size_t count)
+{
+    const char *at = answer->data;
+    while (*at) {
+        struct field fields[8];
+        const size_t len = strcspn(at, "\n");
+        const size_t got = fields_split(at, len, fields, TT_COUNT(fields));
+        if (got == 8 && at[0] == 'f')
+            frame_take(fields, asked, count);
+        else if (got == 3 && at[0] == 'm')
+            module_get(fields[1].start, fields[1].len)->lacks_debug =
+                fields[2].len == 7 && !memcmp(fields[2].start, "nodebug", 7);
+        at += len + (at[len] != '\0');
+    }
+}
+
+/* ---- the question ---- */
+
+static void trouble(const char *format, ...)
+{
+    va_list args;
+    struct tt_text why;
+    va_start(args, format);
+    tt_text_fixed(&why, names.why, sizeof names.why);
+    tt_text_addv(&why, format, args);
+    va_end(args);
+    names.broken = true;
+}
+
+static void trouble_of_status(int status, const char *path)
+{
+    if (status == -1)
+        trouble("%s could not be started", path);
+    else if (status == -2)
+        trouble("%s gave no answer in time", path);
+    else if (status == -3)
+        trouble("%s crashed", path);
+    else if (status != 0)
+        trouble("%s ended with status %d", path, status);
+    else
+        trouble("%s gave an answer that is not understood", path);
+}
+
+static void question_write(struct tt_text *question, const struct tt_text *maps,
+                           const uintptr_t *asked, size_t count)
+{
+    const char *at = maps->data;
+    struct tt_map map;
+    tt_text_add(question, HELLO "pid %d\nmaps\n", (int)getpid());
+    while (tt_maps_next(&at, &map)) {
+        if (!map.executable)
+            continue;
+        tt_text_bytes(question, map.line, map.line_len);
+        tt_text_bytes(question, "\n", 1);
+    }
+    tt_text_add(question, ".\n");
+    for (size_t i = 0; i < count; i++)
+        tt_text_add(question, "r %llx\n", (unsigned long long)asked[i]);
+    tt_text_add(question, "end\n");
+}
+
+static void ask(const struct tt_text *maps, const uintptr_t *asked,
+                size_t count)
+{
+    char path_bytes[PATH_MAX];
+    struct tt_text path, question, answer;
+    tt_text_fixed(&path, path_bytes, sizeof path_bytes);
+    if (!tt_names_analyser(&path)) {
+        trouble("there is no program %s", path.data);
+        return;
+    }
+    tt_text_make(&question);
+    tt_text_make(&answer);
+    question_write(&question, maps, asked, count);
+    const char *const argv[] = { path.data, "names", NULL };
+    const int status =
+        tt_os_run(argv, question.data, question.len, &answer,
+                  (unsigned)(tt_time_scaled_ns(WITHIN_MS) / 1000000));
+    if (status == 0 && answer_is_whole(&answer))
+        answer_take(&answer, asked, count);
+    else
+        trouble_of_status(status, path.data);
+    tt_text_drop(&question);
+    tt_text_drop(&answer);
+}
+
+/* Without the analyser: the module, and where in it. */
+static void name_plainly(const struct tt_text *maps, uintptr_t address)
+{
+    struct tt_map map;
+    struct known *const known = known_find(address);
+    struct tt_name *const name = tt_mem_take(sizeof *name);
+    if (!name)
+        return;
+    known->first = known->last = name;
+    *name = no_name;
+    if (!tt_maps_find(maps, address - 1, &map) || map.path_len == 0 ||
+        map.path[0] != '/')
+        return;
+    const char *base = map.path + map.path_len;
+    while (base > map.path && base[-1] != '/')
+        base--;
+    name->kind = TT_NAME_MODULE;
+    name->module = module_get(base, (size_t)(map.path + map.path_len - base));
+    name->offset = address - map.start + map.offset;
+}
+
+/* The return addresses that are not known yet, each once. */
+static size_t unknown_take(const uintptr_t *returns, size_t count,
+                           uintptr_t *asked, size_t max)
+{
+    size_t unknown = 0;
+    for (size_t i = 0; i < count && unknown < max; i++) {
+        if (known_find(returns[i]))
+            continue;
+        if (!known_make(returns[i]))
+            break;
+        asked[unknown++] = returns[i];
+    }
+    return unknown;
+}
+
+/* A placeholder of unknown_take that no answer filled. */
+static void unanswered_name(const struct tt_text *maps, const uintptr_t *asked,
+                            size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!known_find(asked[i])->first)
+            name_plainly(maps, asked[i]);
+}
+
+void tt_names_resolve(const uintptr_t *returns, size_t count)
+{
+    const size_t max = TT_MIN(count, QUESTION_MAX);
+    uintptr_t *const asked = count ? tt_mem_take(max * sizeof *asked) : NULL;
+    if (!asked)
+        return;
+    tt_names_lock();
+    const size_t unknown = unknown_take(returns, count, asked, max);
+    if (unknown > 0) {
+        struct tt_text maps;
+        tt_text_make(&maps);
+        tt_maps_read(&maps);
+        if (!names.broken)
+            ask(&maps, asked, unknown);
+        unanswered_name(&maps, asked, unknown);
+        tt_text_drop(&maps);
+    }
+    tt_names_unlock();
+    tt_mem_give(asked, max * sizeof *asked);
+}
+
+const struct tt_name *tt_names_get(uintptr_t return_address)
+{
+    tt_names_resolve(&return_address, 1);
+    tt_names_lock();
+    const struct known *const known = known_find(return_address);
+    const struct tt_name *const name =
+        known && known->first ? known->first : &no_name;
+    tt_names_unlock();
+    return name;
+}
+
+/* ---- words ---- */
+
+static const char *path_shown(const char *path)
+{
+    const char *const slash = strrchr(path, '/');
+    return slash && !tt_report_verbose() ? slash + 1 : path;
+}
+
+void tt_name_text(struct tt_text *text, const struct tt_name *name)
+{
+    const unsigned long long offset = name->offset;
+    if (name->function)
+        tt_text_add(text, "%s", name->function);
+    if (name->kind != TT_NAME_DEBUG)
+        name->module->shown = true;
+    switch (name->kind) {
+    case TT_NAME_DEBUG:
+        if (!name->function)
+            tt_text_add(text, "a function without a name");
+        if (name->path && name->line)
+            tt_text_add(text, " (%s:%u)", path_shown(name->path), name->line);
+        break;
+    case TT_NAME_SYMBOL:
+        tt_text_add(text, "+0x%llx (%s)", offset, name->module->name);
+        break;
+    case TT_NAME_MODULE:
+        tt_text_add(text, "%s+0x%llx", name->module->name, offset);
+        break;
+    case TT_NAME_NONE:
+        tt_text_add(text, "unknown code");
+        break;
+    }
+}
+
+void tt_names_tell_trouble(struct tt_text *text)
+{
+    tt_names_lock();
+    if (names.broken && !names.told) {
+        names.told = true;
+        tt_text_add(text, "names are missing: %s\n", names.why);
+    }
+    for (struct tt_name_module *module = names.modules; module;
+         module = module->next) {
+        if (!module->shown || !module->lacks_debug || module->told)
+            continue;
+        module->told = true;
+        tt_text_add(text,
+                    "no debug information in %s: build it with -g, or install "
+                    "its -dbgsym package\n",
+                    module->name);
+    }
+    tt_names_unlock();
+}

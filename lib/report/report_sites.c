@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of sites: open addressing by stack id, in private memory, grown
+ * while blocks are visited; then sorted in place and merged.
+ *
+ * Order is part of the contract: bytes, blocks, then the oldest block, never
+ * an address or a stack id, so that the same heap prints the same text.
+ *
+ * Hook: everything here may run inside malloc and free.
+ */
+#include "report/report_sites.h"
+
+#include <string.h>
+
+#include "base/base_mem.h"
+#include "report/report_stack.h"
+
+#define ROWS_FIRST 256
+#define MERGE_MAX  256 /* the largest rows; smaller ones stay as they are */
+#define NEIGHBOURS 2   /* frames that make a site */
+
+struct gather {
+    struct tt_sites *sites;
+    uint32_t epoch;
+    tt_site_counts counts;
+    void *ctx;
+};
+
+static struct tt_site_row *row_slot(struct tt_site_row *rows, size_t capacity,
+                                    uint32_t stack)
+{
+    size_t at = (stack * 0x9e3779b1u) & (capacity - 1);
+    while (rows[at].used && rows[at].stack != stack)
+        at = (at + 1) & (capacity - 1);
+    return &rows[at];
+}
+
+/* Makes the table twice as large, or the first one. */
+static bool table_grow(struct tt_sites *sites)
+{
+    const size_t capacity = sites->capacity ? sites->capacity * 2 : ROWS_FIRST;
+    struct tt_site_row *const rows = tt_mem_take(capacity * sizeof *rows);
+    if (!rows)
+        return false;
+    for (size_t i = 0; i < sites->capacity; i++)
+        if (sites->rows[i].used)
+            *row_slot(rows, capacity, sites->rows[i].stack) = sites->rows[i];
+    if (sites->capacity)
+        tt_mem_give(sites->rows, sites->capacity * sizeof *rows);
+    sites->rows = rows;
+    sites->capacity = capacity;
+    return true;
+}
+
+static bool older(const struct tt_site_row *row, uint32_t thread,
+                  uint64_t serial)
+{
+    return row->thread < thread ||
+           (row->thread == thread && row->serial < serial);
+}
+
+static void row_add(struct tt_sites *sites, const struct tt_block *block)
+{
+    sites->bytes += (int64_t)block->size;
+    sites->blocks++;
+    if (sites->count * 4 >= sites->capacity * 3 && !table_grow(sites) &&
+        sites->count + 1 >= sites->capacity) {
+        sites->cut = true;
+        return;
+    }
+    struct tt_site_row *const row =
+        row_slot(sites->rows, sites->capacity, block->stack);
+    if (!row->used) {
+        *row = (struct tt_site_row){ .stack = block->stack,
+                                     .thread = block->thread,
+                                     .serial = block->serial,
+                                     .stacks = 1,
+                                     .used = true };
+        sites->count++;
+    } else if (!older(row, block->thread, block->serial)) {
+        row->thread = block->thread;
+        row->serial = block->serial;
+    }
+    row->bytes += (int64_t)block->size;
+    row->stack_bytes = row->bytes;
+    row->blocks++;
+}
+
+static bool block_see(const struct tt_block *block, void *ctx)
+{
+    const struct gather *const gather = ctx;
+    if (block->epoch < gather->epoch ||
+        (block->flags & (TT_BLOCK_TOOL | TT_BLOCK_SKIP)))
+        return true;
+    if (!gather->counts || gather->counts(block, gather->ctx))
+        row_add(gather->sites, block);
+    return true;
+}
+
+void tt_sites_gather(struct tt_sites *sites, uint32_t epoch,
+                     tt_site_counts counts, void *ctx)
+{
+    struct gather gather = { sites, epoch, counts, ctx };
+    memset(sites, 0, sizeof *sites);
+    tt_blocks_visit(block_see, &gather);
+}
+
+void tt_sites_drop(struct tt_sites *sites)
+{
+    if (sites->capacity)
+        tt_mem_give(sites->rows, sites->capacity * sizeof *sites->rows);
+    memset(sites, 0, sizeof *sites);
+}
+
+/* ---- order ---- */
+
+static bool row_before(const struct tt_site_row *a, const struct tt_site_row *b)
+{
+    if (a->bytes != b->bytes)
+        return a->bytes > b->bytes;
+    if (a->blocks != b->blocks)
+        return a->blocks > b->blocks;
+    return older(a, b->thread, b->serial);
+}
+
+static void heap_sift(struct tt_site_row *rows, size_t root, size_t count,
+                      tt_site_before before)
+{
+    for (;;) {
+        size_t child = 2 * root + 1;
+        if (child >= count)
+            return;
+        if (child + 1 < count && before(&rows[child], &rows[child + 1]))
+            child++;
+        if (!before(&rows[root], &rows[child]))
+            return;
+        const struct tt_site_row row = rows[root];
+        rows[root] = rows[child];
+        rows[child] = row;
+        root = child;
+    }
+}
+
+/* Heapsort: libc's qsort allocates. */
+void tt_site_rows_sort(struct tt_site_row *rows, size_t count,
+                       tt_site_before before)
+{
+    for (size_t i = count / 2; i-- > 0;)
+        heap_sift(rows, i, count, before);
+    for (size_t end = count; end > 1; end--) {
+        const struct tt_site_row row = rows[0];
+        rows[0] = rows[end - 1];
+        rows[end - 1] = row;
+        heap_sift(rows, 0, end - 1, before);
+    }
+}
+
+void tt_sites_sort(struct tt_sites *sites)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sites->capacity; i++)
+        if (sites->rows[i].used)
+            sites->rows[count++] = sites->rows[i];
+    for (size_t i = count; i < sites->capacity; i++)
+        sites->rows[i].used = false;
+    tt_site_rows_sort(sites->rows, count, row_before);
+    sites->count = count;
+}
+
+/* ---- merging ---- */
+
+/* The frames that make the site of a stack. */
+static void neighbours_get(uint32_t stack, const struct tt_name **pair)
+{
+    const struct tt_name *frames[TT_STACK_SHOWN_MAX];
+    const size_t count = tt_stack_shown(stack, frames, TT_COUNT(frames));
+    const size_t first = tt_stack_first_user(frames, count);
+    for (size_t i = 0; i < NEIGHBOURS; i++)
+        pair[i] = first + i < count ? frames[first + i] : NULL;
+}
+
+static void row_join(struct tt_site_row *into, const struct tt_site_row *row)
+{
+    into->bytes += row->bytes;
+    into->blocks += row->blocks;
+    into->stacks += row->stacks;
+    if (older(row, into->thread, into->serial)) {
+        into->thread = row->thread;
+        into->serial = row->serial;
+    }
+}
+
+void tt_sites_merge(struct tt_sites *sites)
+{
+    const size_t most = TT_MIN(sites->count, (size_t)MERGE_MAX);
+    const struct tt_name *sites_of[MERGE_MAX][NEIGHBOURS];
+    uint32_t stacks[MERGE_MAX] = { 0 };
+    size_t kept = 0;
+    for (size_t i = 0; i < most; i++)
+        stacks[i] = sites->rows[i].stack;
+    tt_stacks_resolve(stacks, most);
+    for (size_t i = 0; i < most; i++) {
+        const struct tt_site_row row = sites->rows[i];
+        const struct tt_name *pair[NEIGHBOURS];
+        size_t same = 0;
+        neighbours_get(row.stack, pair);
+        while (same < kept && memcmp(sites_of[same], pair, sizeof pair) != 0)
+            same++;
+        if (same < kept) {
+            row_join(&sites->rows[same], &row);
+        } else {
+            memcpy(sites_of[kept], pair, sizeof pair);
+            sites->rows[kept++] = row;
+        }
+    }
+    for (size_t i = most; i < sites->count; i++)
+        sites->rows[kept++] = sites->rows[i];
+    sites->count = kept;
+    tt_site_rows_sort(sites->rows, kept, row_before);
+}
+
+/* ---- words ---- */
+
+void tt_text_count(struct tt_text *text, int64_t count, const char *one)
+{
+    tt_text_add(text, "%lld %s%s", (long long)count, one,
+                count == 1 ? "" : "s");
+}
+
+void tt_site_who(struct tt_text *text, uint32_t stack)
+{
+    const struct tt_name *pair[NEIGHBOURS];
+    neighbours_get(stack, pair);
+    if (!pair[0]) {
+        tt_text_add(text, "an unknown place");
+        return;
+    }
+    tt_name_text(text, pair[0]);
+    if (pair[1]) {
+        tt_text_add(text, " from ");
+        tt_name_text(text, pair[1]);
+    }
+}
+
+static void column(struct tt_text *text, int width, const struct tt_text *cell)
+{
+    tt_text_add(text, "%*s  ", width, cell->data);
+}
+
+static void row_text(struct tt_text *text, const struct tt_site_row *row,
+                     int64_t total)
+{
+    char bytes[64];
+    struct tt_text cell;
+    tt_text_fixed(&cell, bytes, sizeof bytes);
+    tt_text_size(&cell, (uint64_t)row->bytes);
+    tt_text_add(text, "  ");
+    column(text, 9, &cell);
+    tt_text_add(text, "%3d %%  ",
+                total > 0
+                    ? (int)((double)row->bytes * 100.0 / (double)total + 0.5)
+                    : 0);
+    tt_text_fixed(&cell, bytes, sizeof bytes);
+    tt_text_count(&cell, row->blocks, "block");
+    column(text, 10, &cell);
+    tt_site_who(text, row->stack);
+    tt_text_add(text, "\n");
+}
+
+void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,
+                   size_t max)
+{
+    int64_t bytes = sites->bytes, blocks = sites->blocks;
+    for (size_t i = 0; i < sites->count && i < max; i++) {
+        row_text(text, &sites->rows[i], sites->bytes);
+        bytes -= sites->rows[i].bytes;
+        blocks -= sites->rows[i].blocks;
+    }
+    if (blocks <= 0)
+        return;
+    tt_text_add(text, "  and ");
+    tt_text_size(text, (uint64_t)bytes);
+    tt_text_add(text, " in ");
+    tt_text_count(text, blocks, "block");
+    if (sites->count > max) {
+        tt_text_add(text, " at ");
+        tt_text_count(text, (int64_t)(sites->count - max), "other site");
+    }
+    tt_text_add(text, "\n");
+}
