@@ -4,6 +4,7 @@
  * is loaded and fills the tables through which news travels upward.
  */
 #include "base/base.h"
+#include "budget/budget.h"
 #include "heap/heap.h"
 
 #include <tether/status.h>
@@ -47,10 +48,13 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     tt_heap_child();
+    tt_budget_child();
 }
 
 __attribute__((constructor(101))) static void setup(void)
 {
+    tt_heap_news.breach = tt_budget_breach;
+    tt_heap_news.misuse = tt_budget_misuse;
     tt_heap_setup();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }

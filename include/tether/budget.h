@@ -68,7 +68,8 @@ struct tether_budget {
 };
 
 #define TETHER_BUDGET_INIT                                                     \
-    TETHER_BUDGET_MAGIC, (uint32_t)sizeof(struct tether_budget)
+    TETHER_BUDGET_MAGIC, (uint32_t)sizeof(struct tether_budget), 0, 0, 0, 0,   \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }
 
 /** Sets one limit and marks it as in force. */
 TETHER_API void tether_budget_set(struct tether_budget *budget,

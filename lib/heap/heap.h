@@ -158,11 +158,12 @@ struct tt_heap_news {
 extern struct tt_heap_news tt_heap_news;
 
 /*
- * For .max_site: while 'born' is set every allocation is shown before it
- * happens ('bytes' more from 'stack'; TT_REFUSE denies it), and every block
- * that was shown is shown again when it dies ('bytes' negative).
+ * For .max_site: while it is set every allocation is shown before it happens
+ * ('bytes' from 'stack'; TT_REFUSE denies it), and every block that was shown
+ * is shown again when it dies ('bytes' negative, 'epoch' that of its birth).
  */
-typedef enum tt_answer (*tt_site_fn)(uint32_t stack, int64_t bytes);
+typedef enum tt_answer (*tt_site_fn)(uint32_t stack, int64_t bytes,
+                                     uint32_t epoch);
 void tt_heap_watch_sites(tt_site_fn see);
 
 /* Does the heap see allocations at all? The control of DESIGN.md, 4.6: a

@@ -190,7 +190,8 @@ static bool allowed(struct tt_slot *slot, const struct request *request,
     if (!see)
         return true;
     tt_enter();
-    const enum tt_answer answer = see(stack_now(request->frame, stack), size);
+    const enum tt_answer answer =
+        see(stack_now(request->frame, stack), size, ledger_epoch);
     tt_leave();
     return answer == TT_ALLOW;
 }
@@ -271,7 +272,7 @@ void *alloc_slow(const struct request *request)
         return no_memory();
     if (!raw_take(request, &raw)) {
         if (flags & TT_BLOCK_SITE)
-            site_watch(stack, -(int64_t)request->size);
+            site_watch(stack, -(int64_t)request->size, ledger_epoch);
         return no_memory();
     }
     zero_what_is_not(request, &raw);
@@ -365,7 +366,7 @@ void free_slow(void *address, void *frame, const char *call)
     if (is_counted(block.flags) && slot)
         count_died(slot, &block);
     if (block.flags & TT_BLOCK_SITE && site_watch)
-        site_watch(block.stack, -(int64_t)block.size);
+        site_watch(block.stack, -(int64_t)block.size, block.epoch);
     const struct raw raw = raw_of(&block, kind);
     if (kind == SHADOW_SMALL) {
         uint64_t *const word1 = (uint64_t *)((char *)address - 8);
@@ -465,7 +466,7 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
         struct tt_block facts = facts_after(&from, size, flags, stack);
         block = realloc_block(&from, kind, &request, &facts);
         if (!block && flags & TT_BLOCK_SITE)
-            site_watch(stack, -(int64_t)size);
+            site_watch(stack, -(int64_t)size, ledger_epoch);
     }
     if (!block) {
         if (is_counted(from.flags) && slot)
@@ -473,7 +474,7 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
         return no_memory();
     }
     if (from.flags & TT_BLOCK_SITE && site_watch)
-        site_watch(from.stack, -(int64_t)from.size);
+        site_watch(from.stack, -(int64_t)from.size, from.epoch);
     if (is_counted(flags))
         count_born(slot, size);
     errno = before;

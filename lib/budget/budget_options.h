@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_BUDGET_OPTIONS_H
+#define TT_BUDGET_OPTIONS_H
+/* Between the files of lib/budget. */
+#include "budget/budget.h"
+
+/* What is kept while a budget is open. */
+struct budget_state {
+    struct tt_scope scope;
+    struct tether_budget *budget;
+    struct site_watch *sites; /* NULL: no .max_site */
+    bool told[TETHER_LIMITS];
+    bool stopping[TETHER_LIMITS]; /* the next breach is at four times */
+    bool broken;
+};
+
+/* The item of the budget's option list that sets 'limit', as written.
+ * NULL, with *len 0, when it was set in another way. */
+const char *budget_written(const struct tether_budget *budget,
+                           enum tether_limit limit, size_t *len);
+
+/* Stops the program unless the budget was initialised. */
+void budget_validate(const char *call, const struct tether_budget *budget);
+
+/* Do the options contradict each other? 'why' then says so in one line. */
+bool budget_contradicts(const struct tether_budget *budget, char *why,
+                        size_t size);
+
+/* A limit of an open budget broke: tells it by the budget's rules. */
+enum tt_answer breach_happened(struct budget_state *state,
+                               struct tt_breach_facts *facts);
+
+/* .max_site: begins and ends to watch for one budget. False: no memory. */
+bool site_watch_start(struct budget_state *state, uint64_t limit);
+void site_watch_stop(struct budget_state *state);
+void site_watch_child(void);
+
+/* Modules with rules of their own. module_ranges_find looks them up, once,
+ * outside malloc; module_find lists the ranges of a module by base name. */
+void module_ranges_find(void);
+size_t module_find(const char *name, struct tt_range *ranges, size_t max);
+bool module_is_libc(uintptr_t pc);
+
+/* May this allocation be denied? Not the loader's, stdio's, Criterion's. */
+bool deny_is_allowed(uint32_t stack);
+
+/* Judges what leaked since 'epoch' and tells it. True: the limit broke. */
+bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
+                 uint64_t limit, int64_t blocks_left);
+
+/* The budget of the open window, or NULL. */
+const struct tether_budget *window_budget(void);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * .max_site: live bytes by the function that allocated them.
+ *
+ * The function of a stack is the unwind table's entry that covers the first
+ * return address outside libc and the wrappers named in TETHER_WRAPPERS. It
+ * gets a number, which lib/stack keeps beside the stack; so a block costs one
+ * look-up and one atomic add, and only while such a limit is open.
+ *
+ * Locks: sites.lock, for new functions; nothing is called while it is held.
+ * Hook: site_see and all it calls run inside malloc and free.
+ */
+#include "budget/budget_options.h"
+
+#include "base/base_lock.h"
+#include "base/base_mem.h"
+#include "os/os.h"
+#include "stack/stack.h"
+
+#include <string.h>
+
+#define FUNCTIONS_MAX 65536
+#define WRAPPERS_MAX  256
+
+struct site_watch {
+    struct site_watch *outer;
+    struct budget_state *state;
+    int64_t limit;
+    _Atomic int64_t live[FUNCTIONS_MAX]; /* by the function's number */
+};
+
+static struct {
+    struct tt_lock lock;
+    struct site_watch *inner;
+    struct tt_range *functions; /* number n is at n - 1 */
+    uint32_t count;
+    struct tt_range wrappers[WRAPPERS_MAX];
+    size_t wrapper_count;
+    bool wrappers_read;
+} sites;
+
+static bool is_wrapper(uintptr_t pc)
+{
+    for (size_t i = 0; i < sites.wrapper_count; i++)
+        if (pc >= sites.wrappers[i].start && pc < sites.wrappers[i].end)
+            return true;
+    return false;
+}
+
+static uintptr_t site_pc(uint32_t stack)
+{
+    const uintptr_t *frames;
+    const unsigned depth = tt_stack_frames(stack, &frames);
+    for (unsigned i = 0; i < depth; i++)
+        if (!module_is_libc(frames[i] - 1) && !is_wrapper(frames[i] - 1))
+            return frames[i] - 1;
+    return depth ? frames[depth - 1] - 1 : 0;
+}
+
+static uint32_t function_number(struct tt_range range)
+{
+    tt_lock_take(&sites.lock);
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < sites.count && !number; i++)
+        if (sites.functions[i].start == range.start)
+            number = i + 1;
+    if (!number && sites.count < FUNCTIONS_MAX - 1) {
+        sites.functions[sites.count] = range;
+        number = ++sites.count;
+    }
+    tt_lock_give(&sites.lock);
+    return number;
+}
+
+/* 0: no function is known for the stack. */
+static uint32_t number_of_stack(uint32_t stack)
+{
+    _Atomic uint32_t *const note = tt_stack_note(stack);
+    if (!note)
+        return 0;
+    uint32_t number = *note;
+    if (number)
+        return number;
+    const uintptr_t pc = site_pc(stack);
+    struct tt_range range = { pc, pc + 1 };
+    if (!pc)
+        return 0;
+    tt_stack_function(pc, &range.start, &range.end);
+    number = function_number(range);
+    *note = number;
+    return number;
+}
+
+static void site_freed(uint32_t number, int64_t bytes, uint32_t epoch)
+{
+    for (struct site_watch *watch = sites.inner; watch; watch = watch->outer)
+        if (epoch >= watch->state->scope.epoch)
+            watch->live[number] += bytes;
+}
+
+/* Takes back what the watches up to 'last' have counted. */
+static void site_undo(uint32_t number, int64_t bytes,
+                      const struct site_watch *last)
+{
+    for (struct site_watch *watch = sites.inner; watch; watch = watch->outer) {
+        watch->live[number] -= bytes;
+        if (watch == last)
+            return;
+    }
+}
+
+static enum tt_answer site_breach(struct site_watch *watch, uint32_t number,
+                                  int64_t live, int64_t bytes, uint32_t stack)
+{
+    struct tt_breach_facts facts = {
+        .limit = TETHER_MAX_SITE,
+        .value = (uint64_t)live,
+        .bytes = (size_t)bytes,
+        .stack = stack,
+        .site_start = sites.functions[number - 1].start,
+        .site_end = sites.functions[number - 1].end,
+    };
+    return breach_happened(watch->state, &facts);
+}
+
+static enum tt_answer site_see(uint32_t stack, int64_t bytes, uint32_t epoch)
+{
+    const uint32_t number = number_of_stack(stack);
+    if (!number)
+        return TT_ALLOW;
+    if (bytes < 0) {
+        site_freed(number, bytes, epoch);
+        return TT_ALLOW;
+    }
+    for (struct site_watch *watch = sites.inner; watch; watch = watch->outer) {
+        const int64_t live =
+            atomic_fetch_add(&watch->live[number], bytes) + bytes;
+        if (live > watch->limit &&
+            site_breach(watch, number, live, bytes, stack) == TT_REFUSE) {
+            site_undo(number, bytes, watch);
+            return TT_REFUSE;
+        }
+    }
+    return TT_ALLOW;
+}
+
+/* One name of TETHER_WRAPPERS: a module or a function. */
+static void wrapper_add(const char *name)
+{
+    struct tt_range *const at = &sites.wrappers[sites.wrapper_count];
+    const size_t room = WRAPPERS_MAX - sites.wrapper_count;
+    if (room == 0)
+        return;
+    const size_t found = module_find(name, at, room);
+    if (found)
+        sites.wrapper_count += found;
+    else if (tt_budget_words.find_functions &&
+             tt_budget_words.find_functions(&name, 1, at) == 1)
+        sites.wrapper_count++;
+}
+
+/* Names become ranges once, outside malloc. */
+static void wrappers_read(void)
+{
+    const char *list = tt_os_env("TETHER_WRAPPERS");
+    char name[256];
+    if (sites.wrappers_read)
+        return;
+    sites.wrappers_read = true;
+    while (list && *list) {
+        const size_t len = strcspn(list, ",: ");
+        if (len > 0 && len < sizeof name) {
+            memcpy(name, list, len);
+            name[len] = '\0';
+            wrapper_add(name);
+        }
+        list += len + (list[len] != '\0');
+    }
+}
+
+bool site_watch_start(struct budget_state *state, uint64_t limit)
+{
+    tt_enter();
+    if (!sites.functions)
+        sites.functions =
+            tt_map_sparse(FUNCTIONS_MAX * sizeof *sites.functions);
+    struct site_watch *const watch =
+        sites.functions ? tt_map_sparse(sizeof *watch) : NULL;
+    if (watch) {
+        module_ranges_find();
+        wrappers_read();
+        watch->state = state;
+        watch->limit = limit < INT64_MAX / 4 ? (int64_t)limit : INT64_MAX / 4;
+        watch->outer = sites.inner;
+        sites.inner = watch;
+        state->sites = watch;
+        tt_heap_watch_sites(site_see);
+    }
+    tt_leave();
+    return watch != NULL;
+}
+
+void site_watch_stop(struct budget_state *state)
+{
+    struct site_watch *const watch = state->sites;
+    if (!watch)
+        return;
+    sites.inner = watch->outer;
+    if (!sites.inner)
+        tt_heap_watch_sites(NULL);
+    state->sites = NULL;
+    tt_unmap(watch, sizeof *watch);
+}
+
+void site_watch_child(void)
+{
+    tt_lock_reset(&sites.lock);
+    if (sites.inner)
+        tt_heap_watch_sites(NULL);
+    sites.inner = NULL;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Windows: the outermost scope of a test, the judgement of leaks at its end,
+ * and the telling of failures.
+ *
+ * Hook: tt_failure_tell and tt_budget_misuse run inside malloc and free.
+ */
+#include "budget/budget_options.h"
+
+#include "base/base_text.h"
+
+#include <unistd.h>
+
+static struct {
+    bool open;
+    bool blind;
+    struct tt_scope scope;
+    const struct tether_budget *budget;
+    tether_failure_fn tell;
+    void *ctx;
+} window;
+
+__attribute__((noinline)) void tether_breach(void)
+{
+    __asm__ volatile("");
+}
+
+__attribute__((noinline)) void tether_failed(void)
+{
+    __asm__ volatile("");
+}
+
+void tether_on_failure(tether_failure_fn tell, void *ctx)
+{
+    window.ctx = ctx;
+    window.tell = tell;
+}
+
+static void failure_print(const struct tether_failure *failure)
+{
+    struct tt_text text;
+    tt_text_make(&text);
+    tt_text_add(&text, "tether: %s\n", failure->message);
+    const bool written = write(STDERR_FILENO, text.data, text.len) >= 0;
+    tt_text_drop(&text);
+    if (failure->stop || !written)
+        _exit(1);
+}
+
+void tt_failure_tell(const struct tether_failure *failure)
+{
+    tt_enter();
+    tt_board_failed();
+    tether_failed();
+    if (window.tell)
+        window.tell(failure, window.ctx);
+    else
+        failure_print(failure);
+    tt_leave();
+}
+
+void tt_budget_misuse(const struct tt_misuse_report *report)
+{
+    struct tt_text text;
+    tt_text_make(&text);
+    if (tt_budget_words.misuse)
+        tt_budget_words.misuse(report, &text);
+    else
+        tt_text_add(&text, "bad pointer given to %s", report->call);
+    tt_failure_tell(&(struct tether_failure){
+        .kind = TETHER_FAILURE_MISUSE, .message = text.data, .in_malloc = 1 });
+    tt_text_drop(&text);
+}
+
+const struct tether_budget *window_budget(void)
+{
+    return window.open ? window.budget : NULL;
+}
+
+uint32_t tt_window_epoch(void)
+{
+    return window.open ? window.scope.epoch : 0;
+}
+
+tether_status tether_window_begin(const char *name)
+{
+    if (!name)
+        tt_die("tether_window_begin", "'name' is NULL; give the test's name");
+    if (window.open)
+        return TETHER_BUSY;
+    tt_enter();
+    window.budget = NULL;
+    window.scope.owner = NULL;
+    for (enum tt_limit limit = 0; limit < TT_LIMITS; limit++)
+        window.scope.limit[limit] = TT_NO_LIMIT;
+    tt_threads_ignore_others();
+    tt_board_window(name);
+    window.blind = !tt_heap_sees();
+    window.open = true;
+    tt_scope_begin(&window.scope);
+    tt_leave();
+    return window.blind ? TETHER_BLIND : TETHER_OK;
+}
+
+tether_status tether_window_budget(const struct tether_budget *budget)
+{
+    budget_validate("tether_window_budget", budget);
+    if (!window.open)
+        return TETHER_NOT_FOUND;
+    window.budget = budget;
+    return TETHER_OK;
+}
+
+const char *tether_window_blind(void)
+{
+    return window.open && window.blind
+               ? "another allocator serves this program's malloc, so Tether "
+                 "sees no allocation: link or preload Tether before it"
+               : NULL;
+}
+
+static void leaks_tell(const struct tether_budget *budget, uint32_t epoch,
+                       uint64_t limit)
+{
+    struct tt_text text;
+    struct tt_leak_facts facts = { .limit_value = limit,
+                                   .file = budget->file,
+                                   .line = budget->line,
+                                   .epoch = epoch };
+    facts.written =
+        budget_written(budget, TETHER_MAX_LEAKED, &facts.written_len);
+    tt_text_make(&text);
+    tt_budget_words.leak(&facts, &text);
+    tt_failure_tell(&(struct tether_failure){ .kind = TETHER_FAILURE_LEAK,
+                                              .message = text.data });
+    tt_text_drop(&text);
+}
+
+bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
+                 uint64_t limit, int64_t blocks_left)
+{
+    if (blocks_left <= 0 || !tt_budget_words.count_leaks)
+        return false;
+    const struct tt_leaked leaked = tt_budget_words.count_leaks(epoch);
+    if (window.budget == budget)
+        tt_board_leaked(leaked.bytes);
+    /* An empty block is a leak of no bytes. */
+    if (leaked.bytes <= limit && (limit > 0 || leaked.blocks == 0))
+        return false;
+    leaks_tell(budget, epoch, limit);
+    return true;
+}
+
+static void window_judge(void)
+{
+    struct tt_numbers numbers;
+    uint64_t limit;
+    tt_scope_numbers(&window.scope, &numbers);
+    if (window.budget &&
+        tether_budget_get(window.budget, TETHER_MAX_LEAKED, &limit))
+        leaks_judge(window.budget, window.scope.epoch, limit,
+                    numbers.live_blocks);
+    else if (numbers.live_blocks > 0 && tt_budget_words.count_leaks)
+        tt_board_leaked(tt_budget_words.count_leaks(window.scope.epoch).bytes);
+}
+
+tether_status tether_window_end(unsigned checks)
+{
+    if (!window.open)
+        return TETHER_NOT_FOUND;
+    tt_enter();
+    if (checks & TETHER_CHECK_LEAKS && !window.blind)
+        window_judge();
+    tt_scope_end(&window.scope);
+    window.open = false;
+    window.budget = NULL;
+    tt_board_ended();
+    tt_leave();
+    return TETHER_OK;
+}
+
+void tt_budget_child(void)
+{
+    window.open = false;
+    window.budget = NULL;
+    site_watch_child();
+}
