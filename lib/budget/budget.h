@@ -12,39 +12,37 @@
 
 struct tt_text;
 
-/* A limit that broke. */
+/* A limit broke. */
 struct tt_breach_facts {
-    enum tether_limit limit;
-    const char *name;    /* "max_heap" */
-    const char *written; /* the limit as written: ".max_heap = MiB(8)" */
-    size_t written_len;  /* bytes of 'written'; 0: not known */
-    const char *file;    /* where the budget was written, or NULL */
-    unsigned line;
-    uint64_t limit_value; /* bytes or allocations */
-    uint64_t value;       /* what it would have reached, or reached */
-    size_t bytes;         /* of the request */
-    uint32_t stack;       /* of the request; 0 for what is judged at the end */
-    uint32_t thread;      /* that asked */
-    uint32_t epoch;       /* blocks with a smaller one are not the budget's */
-    uintptr_t site_start; /* max_site: the function's range */
-    uintptr_t site_end;
-    bool stops; /* the test ends here */
-    bool again; /* four times the limit: told for the second time */
+    enum tether_limit limit; /* any but TETHER_MAX_LEAKED */
+    const char *written;     /* '.max_heap = MiB(8)', or NULL */
+    uint64_t bound;          /* the limit's value */
+    uint64_t value;          /* what was reached, or would have been */
+    const char *scope;       /* which budget, 'WITHIN_BUDGET (t.c:41)', or
+                                NULL for the test's own */
+    bool at_allocation;      /* 'bytes' and 'stack' are of the allocation
+                                that broke it */
+    bool denied;             /* ... which was refused (TETHER_DENY) */
+    bool stopped;            /* the test ends here */
+    size_t bytes;
+    uint32_t stack;
+    uint32_t epoch; /* blocks of it and later are what the limit counts */
+    uintptr_t site; /* max_site: where the function starts, else 0 */
 };
 
-/* Blocks that are alive at the end. */
+/* What is left at a window's end. */
 struct tt_leak_facts {
-    uint64_t limit_value;
-    const char *written;
-    size_t written_len;
-    const char *file;
-    unsigned line;
-    uint32_t epoch; /* blocks with a smaller one are not looked at */
-};
-
-struct tt_leaked {
-    uint64_t bytes;
-    uint64_t blocks;
+    uint32_t epoch;        /* of the window */
+    tt_site_counts counts; /* of the window's blocks; NULL: those without
+                              TT_BLOCK_KEEP */
+    void *ctx;
+    uint64_t bound;      /* .max_leaked */
+    const char *written; /* 'NO_LEAKS' or '.max_leaked = KiB(1)', or NULL */
+    /* results: */
+    uint64_t bytes, blocks; /* leaked */
+    uint64_t kept_blocks;   /* tether_keep, ONE_TIME */
+    uint64_t known_blocks;  /* libc's caches, the framework's */
+    uint64_t suppressed_bytes, suppressed_blocks; /* TETHER_SUPPRESS */
 };
 
 /* An address range, of a function or a module. */
@@ -55,10 +53,11 @@ struct tt_range {
 /* The words, filled by lib/init.c with lib/report's functions. */
 struct tt_budget_words {
     void (*breach)(const struct tt_breach_facts *facts, struct tt_text *text);
-    /* Counts what leaked, after marks, suppressions and the built-in list. */
-    struct tt_leaked (*count_leaks)(uint32_t epoch);
-    void (*leak)(const struct tt_leak_facts *facts, struct tt_text *text);
+    bool (*leak)(struct tt_leak_facts *facts, struct tt_text *text);
     void (*misuse)(const struct tt_misuse_report *report, struct tt_text *text);
+    /* Where a stack's first frame outside libc is. False: not known. The
+     * string lives as long as the process. */
+    bool (*where)(uint32_t stack, const char **file, unsigned *line);
     /* Finds the ranges of functions by name, static ones too. Returns how
      * many were found; those that were not have start 0. */
     size_t (*find_functions)(const char *const *names, size_t count,
@@ -76,9 +75,6 @@ void tt_failure_tell(const struct tether_failure *failure);
 
 /* The name of a limit: "max_heap". */
 const char *tt_limit_name(enum tether_limit limit);
-
-/* The epoch of the open window, 0 when none is open. */
-uint32_t tt_window_epoch(void);
 
 /* In a forked child the window is closed. */
 void tt_budget_child(void);

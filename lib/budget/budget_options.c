@@ -112,6 +112,19 @@ const char *budget_written(const struct tether_budget *budget,
     return found ? found : item_find(budget->full, limit, len);
 }
 
+const char *budget_quote(const struct tether_budget *budget,
+                         enum tether_limit limit, char *item, size_t size)
+{
+    size_t len;
+    const char *const found = budget_written(budget, limit, &len);
+    if (!found)
+        return NULL;
+    len = TT_MIN(len, size - 1);
+    memcpy(item, found, len);
+    item[len] = '\0';
+    return item;
+}
+
 static bool refuse(char *why, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

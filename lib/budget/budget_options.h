@@ -19,6 +19,11 @@ struct budget_state {
 const char *budget_written(const struct tether_budget *budget,
                            enum tether_limit limit, size_t *len);
 
+/* The same as a string, cut where it is longer than 'size' - 1. */
+const char *budget_quote(const struct tether_budget *budget,
+                         enum tether_limit limit, char *item, size_t size);
+#define QUOTE_BYTES 160
+
 /* Stops the program unless the budget was initialised. */
 void budget_validate(const char *call, const struct tether_budget *budget);
 

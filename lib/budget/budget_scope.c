@@ -14,6 +14,9 @@
 #include "base/base_mem.h"
 #include "base/base_text.h"
 
+#include <stdio.h>
+#include <string.h>
+
 struct tt_budget_words tt_budget_words;
 
 static struct tt_lock rules;
@@ -35,35 +38,46 @@ static int64_t as_limit(uint64_t value)
     return value < INT64_MAX ? (int64_t)value : TT_NO_LIMIT;
 }
 
-static void facts_fill(const struct budget_state *state,
-                       struct tt_breach_facts *facts)
+/* Which budget it is, in words; NULL: the test's own. */
+static const char *scope_name(const struct budget_state *state, char *name,
+                              size_t size)
 {
-    facts->name = tt_limit_name(facts->limit);
-    facts->written =
-        budget_written(state->budget, facts->limit, &facts->written_len);
-    facts->file = state->budget->file;
-    facts->line = state->budget->line;
-    tether_budget_get(state->budget, facts->limit, &facts->limit_value);
-    facts->epoch = state->scope.epoch;
-    facts->thread = tt_thread_number();
+    const struct tether_budget *const budget = state->budget;
+    if (budget == window_budget() || !budget->file)
+        return NULL;
+    const char *const slash = strrchr(budget->file, '/');
+    snprintf(name, size, "WITHIN_BUDGET (%s:%u)",
+             slash ? slash + 1 : budget->file, budget->line);
+    return name;
 }
 
 static void breach_tell(struct budget_state *state,
-                        struct tt_breach_facts *facts, bool in_malloc)
+                        struct tt_breach_facts *facts)
 {
     struct tt_text text;
-    facts_fill(state, facts);
+    char written[QUOTE_BYTES], scope[QUOTE_BYTES];
+    const bool in_malloc = facts->at_allocation;
+    facts->written =
+        budget_quote(state->budget, facts->limit, written, sizeof written);
+    facts->scope = scope_name(state, scope, sizeof scope);
+    facts->epoch = state->scope.epoch;
+    tether_budget_get(state->budget, facts->limit, &facts->bound);
     tether_breach();
     tt_text_make(&text);
     if (tt_budget_words.breach)
         tt_budget_words.breach(facts, &text);
     else
-        tt_text_add(&text, "%s broken", facts->name);
-    tt_failure_tell(&(struct tether_failure){
-        .kind = in_malloc ? TETHER_FAILURE_BREACH : TETHER_FAILURE_LIMIT,
-        .message = text.data,
-        .stop = facts->stops,
-        .in_malloc = in_malloc });
+        tt_text_add(&text, "%s broken", tt_limit_name(facts->limit));
+    struct tether_failure failure = { .kind = in_malloc ? TETHER_FAILURE_BREACH
+                                                        : TETHER_FAILURE_LIMIT,
+                                      .message = text.data,
+                                      .file = state->budget->file,
+                                      .line = state->budget->line,
+                                      .stop = facts->stopped,
+                                      .in_malloc = in_malloc };
+    if (in_malloc && tt_budget_words.where)
+        tt_budget_words.where(facts->stack, &failure.file, &failure.line);
+    tt_failure_tell(&failure);
     tt_text_drop(&text);
 }
 
@@ -115,9 +129,9 @@ enum tt_answer breach_happened(struct budget_state *state,
     }
     tt_lock_give(&rules);
     if (tell) {
-        facts->again = again;
-        facts->stops = rule == TETHER_STOP || again;
-        breach_tell(state, facts, true);
+        facts->at_allocation = true;
+        facts->stopped = rule == TETHER_STOP || again;
+        breach_tell(state, facts);
     }
     return TT_ALLOW;
 }
@@ -191,11 +205,10 @@ static void end_judge(struct budget_state *state,
     if (tether_budget_get(state->budget, TETHER_MIN_COUNT, &least) &&
         (uint64_t)numbers->total_count < least) {
         state->broken = true;
-        breach_tell(state,
-                    &(struct tt_breach_facts){
-                        .limit = TETHER_MIN_COUNT,
-                        .value = (uint64_t)numbers->total_count },
-                    false);
+        struct tt_breach_facts facts = { .limit = TETHER_MIN_COUNT,
+                                         .value =
+                                             (uint64_t)numbers->total_count };
+        breach_tell(state, &facts);
     }
     if (window_budget() != state->budget &&
         tether_budget_get(state->budget, TETHER_MAX_LEAKED, &leaked_max) &&

@@ -117,8 +117,7 @@ static enum tt_answer site_breach(struct site_watch *watch, uint32_t number,
         .value = (uint64_t)live,
         .bytes = (size_t)bytes,
         .stack = stack,
-        .site_start = sites.functions[number - 1].start,
-        .site_end = sites.functions[number - 1].end,
+        .site = sites.functions[number - 1].start,
     };
     return breach_happened(watch->state, &facts);
 }

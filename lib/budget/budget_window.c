@@ -77,11 +77,6 @@ const struct tether_budget *window_budget(void)
     return window.open ? window.budget : NULL;
 }
 
-uint32_t tt_window_epoch(void)
-{
-    return window.open ? window.scope.epoch : 0;
-}
-
 tether_status tether_window_begin(const char *name)
 {
     if (!name)
@@ -119,49 +114,40 @@ const char *tether_window_blind(void)
                : NULL;
 }
 
-static void leaks_tell(const struct tether_budget *budget, uint32_t epoch,
-                       uint64_t limit)
-{
-    struct tt_text text;
-    struct tt_leak_facts facts = { .limit_value = limit,
-                                   .file = budget->file,
-                                   .line = budget->line,
-                                   .epoch = epoch };
-    facts.written =
-        budget_written(budget, TETHER_MAX_LEAKED, &facts.written_len);
-    tt_text_make(&text);
-    tt_budget_words.leak(&facts, &text);
-    tt_failure_tell(&(struct tether_failure){ .kind = TETHER_FAILURE_LEAK,
-                                              .message = text.data });
-    tt_text_drop(&text);
-}
-
 bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
                  uint64_t limit, int64_t blocks_left)
 {
-    if (blocks_left <= 0 || !tt_budget_words.count_leaks)
+    char written[QUOTE_BYTES];
+    struct tt_text text;
+    struct tt_leak_facts facts = { .epoch = epoch, .bound = limit };
+    if (blocks_left <= 0 || !tt_budget_words.leak)
         return false;
-    const struct tt_leaked leaked = tt_budget_words.count_leaks(epoch);
+    if (budget)
+        facts.written =
+            budget_quote(budget, TETHER_MAX_LEAKED, written, sizeof written);
+    tt_text_make(&text);
+    const bool broken = tt_budget_words.leak(&facts, &text);
     if (window.budget == budget)
-        tt_board_leaked(leaked.bytes);
-    /* An empty block is a leak of no bytes. */
-    if (leaked.bytes <= limit && (limit > 0 || leaked.blocks == 0))
-        return false;
-    leaks_tell(budget, epoch, limit);
-    return true;
+        tt_board_leaked(facts.bytes);
+    if (broken)
+        tt_failure_tell(&(struct tether_failure){ .kind = TETHER_FAILURE_LEAK,
+                                                  .message = text.data,
+                                                  .file = budget->file,
+                                                  .line = budget->line });
+    tt_text_drop(&text);
+    return broken;
 }
 
+/* Without a limit the leaks are counted for the table. */
 static void window_judge(void)
 {
     struct tt_numbers numbers;
-    uint64_t limit;
+    uint64_t limit = UINT64_MAX;
     tt_scope_numbers(&window.scope, &numbers);
-    if (window.budget &&
-        tether_budget_get(window.budget, TETHER_MAX_LEAKED, &limit))
-        leaks_judge(window.budget, window.scope.epoch, limit,
-                    numbers.live_blocks);
-    else if (numbers.live_blocks > 0 && tt_budget_words.count_leaks)
-        tt_board_leaked(tt_budget_words.count_leaks(window.scope.epoch).bytes);
+    if (!window.budget ||
+        !tether_budget_get(window.budget, TETHER_MAX_LEAKED, &limit))
+        limit = UINT64_MAX;
+    leaks_judge(window.budget, window.scope.epoch, limit, numbers.live_blocks);
 }
 
 tether_status tether_window_end(unsigned checks)

@@ -47,6 +47,9 @@ bool tt_block_find(const void *address, struct tt_block *block)
 void tt_blocks_visit(bool (*see)(const struct tt_block *block, void *ctx),
                      void *ctx);
 
+/* Does this block count? */
+typedef bool (*tt_site_counts)(const struct tt_block *block, void *ctx);
+
 /* Sets and clears flags of a live block, given its exact address. False: no
  * live block starts there. */
 bool tt_block_flags(const void *address, uint32_t set, uint32_t clear);

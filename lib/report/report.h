@@ -12,45 +12,13 @@
  */
 #include "base/base.h"
 #include "base/base_text.h"
+#include "budget/budget.h"
 #include "heap/heap.h"
 #include "report/report_sites.h"
 
-#include <tether/budget.h>
-
 /* A limit broke. */
-struct tt_breach_facts {
-    enum tether_limit limit; /* any but TETHER_MAX_LEAKED */
-    const char *written;     /* '.max_heap = MiB(8)', or NULL */
-    uint64_t bound;          /* the limit's value */
-    uint64_t value;          /* what was reached, or would have been */
-    const char *scope;       /* which budget, 'WITHIN_BUDGET (t.c:41)', or
-                                NULL for the test's own */
-    bool at_allocation;      /* 'bytes' and 'stack' are of the allocation
-                                that broke it */
-    bool denied;             /* ... which was refused (TETHER_DENY) */
-    bool stopped;            /* the test ends here */
-    size_t bytes;
-    uint32_t stack;
-    uint32_t epoch; /* blocks of it and later are what the limit counts */
-};
-
 void tt_report_breach(const struct tt_breach_facts *facts,
                       struct tt_text *text);
-
-/* What is left at a window's end. */
-struct tt_leak_facts {
-    uint32_t epoch;        /* of the window */
-    tt_site_counts counts; /* of the window's blocks; NULL: those without
-                              TT_BLOCK_KEEP */
-    void *ctx;
-    uint64_t bound;      /* .max_leaked */
-    const char *written; /* 'NO_LEAKS' or '.max_leaked = KiB(1)', or NULL */
-    /* results: */
-    uint64_t bytes, blocks; /* leaked */
-    uint64_t kept_blocks;   /* tether_keep, ONE_TIME */
-    uint64_t known_blocks;  /* libc's caches, the framework's */
-    uint64_t suppressed_bytes, suppressed_blocks; /* TETHER_SUPPRESS */
-};
 
 /*
  * Judges what is left. A bound of 0 means no block at all, so that malloc(0)

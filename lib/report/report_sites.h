@@ -31,9 +31,7 @@ struct tt_sites {
     bool cut;               /* there was no memory for some */
 };
 
-/* Does this block count? */
-typedef bool (*tt_site_counts)(const struct tt_block *block, void *ctx);
-
+/* tt_site_counts of heap.h says which blocks count. */
 /* Adds up the live blocks of 'epoch' and later for which 'counts' (NULL: all)
  * says yes; blocks of the tool or of the framework's threads never count.
  * Give it back with tt_sites_drop. */
