@@ -128,4 +128,9 @@ tether_budget_result(const struct tether_budget *budget,
                      struct tether_budget_result *result);
 
 TETHER_END_DECLS
+
+#ifdef TETHER_DISABLE
+# define TETHER_DISABLE_BUDGET
+# include <tether/disable.h>
+#endif
 #endif

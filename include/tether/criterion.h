@@ -269,6 +269,7 @@ TETHER_API void tether_criterion_node_send(const char *file, size_t line,
 TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE
+#    define TETHER_DISABLE_CRITERION
 #    include <tether/disable.h>
 #else
 #    define criterion_internal_test_setup    tether_criterion_setup

@@ -99,4 +99,9 @@ TETHER_API tether_status tether_eventually_collected(tether_weak ref,
                                                      struct tether_wait *wait);
 
 TETHER_END_DECLS
+
+#ifdef TETHER_DISABLE
+# define TETHER_DISABLE_EVENTUALLY
+# include <tether/disable.h>
+#endif
 #endif

@@ -124,4 +124,9 @@ TETHER_API void tether_one_time_begin(void);
 TETHER_API void tether_one_time_end(void);
 
 TETHER_END_DECLS
+
+#ifdef TETHER_DISABLE
+# define TETHER_DISABLE_HEAP
+# include <tether/disable.h>
+#endif
 #endif

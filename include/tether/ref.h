@@ -157,4 +157,9 @@ TETHER_API void tether_queue_on(tether_queue *queue, tether_record_fn see,
 TETHER_API void tether_safepoint(void);
 
 TETHER_END_DECLS
+
+#ifdef TETHER_DISABLE
+# define TETHER_DISABLE_REF
+# include <tether/disable.h>
+#endif
 #endif

@@ -40,4 +40,9 @@ TETHER_API const char *tether_status_name(tether_status status);
 TETHER_API const char *tether_status_text(tether_status status);
 
 TETHER_END_DECLS
+
+#ifdef TETHER_DISABLE
+# define TETHER_DISABLE_STATUS
+# include <tether/disable.h>
+#endif
 #endif
