@@ -23,7 +23,9 @@
  * defined only those exist. With TETHER_DISABLE defined nothing is checked
  * and no library is needed.
  *
- * May be included before or after any header of Criterion's.
+ * May be included before or after any header of Criterion's, and of GLib.
+ * <gtest/gtest.h> must come before it, because Criterion's own macros Test
+ * and TestSuite break it otherwise.
  */
 #include <criterion/criterion.h>
 #include <stddef.h>

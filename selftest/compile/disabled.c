@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* matrix: c c++ */
+/* matrix-flags: -DTETHER_DISABLE */
+/* matrix-run: */
+/* With TETHER_DISABLE no library is needed and nothing is checked, but what
+ * stands in the test is compiled, and blocks run. */
+#include <tether/criterion.h>
+
+static void warm(void)
+{
+}
+static int runs;
+
+static void checks_vanish(char *object)
+{
+    tether_weak ref = tether_weak_to(object);
+    tether_queue *queue = tether_queue_make();
+    tether_phantom phantom = tether_phantom_to(object, queue, NULL);
+
+    ASSERT_COLLECTED(ref);
+    EXPECT_COLLECTED(ref);
+    ASSERT_ENQUEUED(phantom);
+    ASSERT_NONE_ALIVE(warm);
+    ASSERT_EVENTUALLY(runs == -1, .within_ms = 10000);
+    ASSERT_CONSISTENTLY(runs == -1);
+    if (runs)
+        ASSERT_EVENTUALLY_COLLECTED(ref);
+    else
+        EXPECT_ALIVE(ref);
+    tether_phantom_drop(phantom);
+    tether_queue_drop(queue);
+    tether_weak_drop(ref);
+}
+
+Test(disabled, all, HEAP_BUDGET(.max_count = 0, NO_LEAKS, .warm_up = warm))
+{
+    struct tether_stats stats;
+    struct tether_snapshot *snapshot = tether_snapshot();
+    char *object = (char *)malloc(16);
+
+    WITHIN_BUDGET(.max_heap = 1)
+    {
+        runs++;
+    }
+    ONE_TIME
+    {
+        runs++;
+    }
+    cr_assert_eq(runs, 2);
+    cr_assert_eq(tether_stats(&stats), TETHER_BLIND);
+    cr_assert_eq(tether_keep(object), TETHER_OK);
+    tether_snapshot_drop(snapshot);
+    checks_vanish(object);
+    free(object);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* matrix: c c++ */
+/* matrix-needs: glib-2.0 */
+
+#include <tether/criterion.h>
+#include <glib.h>
+
+Test(glib, after, HEAP_BUDGET(.max_heap = MiB(1)))
+{
+    cr_assert(g_ascii_isalpha('a'));
+    ASSERT_EVENTUALLY(MAX(1, 2) == 2, .within_ms = 1);
+}
