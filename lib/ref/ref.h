@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_REF_H
+#define TT_REF_H
+/*
+ * References as the layers above see them, and the two calls through which
+ * lib/heap tells of deaths and moves.
+ *
+ * Unless a comment says otherwise 'bits' are those of a reference that its
+ * holder may still use; anything else stops the program, and 'call' is the
+ * public call that is named then.
+ */
+#include "base/base.h"
+#include "heap/heap.h"
+
+#include <tether/ref.h>
+
+/* For tt_heap_news. They run inside free and realloc: private memory only,
+ * no user code, errno kept. */
+void tt_ref_died(const struct tt_block *block, const struct tt_death *death);
+void tt_ref_moved(const struct tt_block *from, const struct tt_block *to);
+
+/* Is this the reference of a blind instrument (the heap does not see the
+ * object, or there was no memory for the reference)? A check of it must
+ * answer TETHER_UNCHECKED. */
+bool tt_ref_blind(uint64_t bits);
+
+/* Why it is blind, in one line; NULL when it is not. */
+const char *tt_ref_blind_reason(uint64_t bits);
+
+/* What is known of a reference. */
+struct tt_ref_about {
+    const char *name; /* the object's expression */
+    const char *file; /* where the reference was made, "" if unknown */
+    unsigned line;
+    bool alive;
+    bool enqueued;                  /* its record entered its queue */
+    uint64_t order;                 /* if so: its queue's nth, from 1 */
+    void *object;                   /* as given, or where it was */
+    void *base;                     /* its block's address, now or once */
+    struct tether_last_words words; /* as tether_weak_last_words has them */
+};
+void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about);
+
+/* Gets what is kept of a reference that was dropped. False: it was never
+ * dropped, or the record is older than the newest 65,536. about->words say
+ * who freed the object if it was dead by then (about->alive is false). */
+bool tt_ref_about_dropped(uint64_t bits, struct tt_ref_about *about);
+
+/* Sleeps until the object is dead or the clock reaches 'until_ns'; the free
+ * itself wakes the sleeper. May return early. Returns whether it is dead. */
+bool tt_ref_wait(const char *call, uint64_t bits, uint64_t until_ns);
+
+/* Is a callback set on any queue? A sleeper then has safe points to serve. */
+bool tt_ref_callbacks(void);
+
+/* How many references are made and not dropped, and the private bytes that
+ * all of them take. */
+size_t tt_ref_count(void);
+size_t tt_ref_bytes(void);
+
+/* Checks the invariants of slots, table, chains and queues, with all of them
+ * locked. Returns NULL, or the sentence that does not hold. */
+const char *tt_ref_check(void);
+
+/* For the fork handlers: all locks of this part. Taken before those of the
+ * layers below. */
+void tt_ref_lock(void);
+void tt_ref_unlock(void);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a reference: made, moved along by realloc, dead, dropped. Each
+ * step changes the slot's state under the lock of one shard: that of the
+ * block's address. So a death and a drop that meet happen one after the
+ * other, and a slot is in its block's chain exactly while it is used and not
+ * dead.
+ *
+ * A death marks all references of the block first, then lets the records
+ * enter their queues, in the order in which the references were made.
+ *
+ * Reading needs no lock: the object's address is read first and is valid if
+ * the state says alive after that, for a death writes the state first, then
+ * its record over the address, and no state ever comes again.
+ *
+ * Locks: shard, then (inside) queue, slab area, lib/heap's, private memory.
+ * Hook: tt_ref_died and tt_ref_moved run inside free and realloc.
+ */
+#include "ref/ref_life.h"
+
+#include "base/base_mem.h"
+#include "base/base_text.h"
+#include "os/os.h"
+#include "ref/ref_place.h"
+#include "ref/ref_queue.h"
+
+#define BLIND_TAG    (UINT64_C(1) << 62)
+#define BLIND_HEAP   (BLIND_TAG | 1)
+#define BLIND_MEMORY (BLIND_TAG | 2)
+
+bool tt_ref_blind(uint64_t bits)
+{
+    return tt_ref_blind_reason(bits) != NULL;
+}
+
+const char *tt_ref_blind_reason(uint64_t bits)
+{
+    switch (bits) {
+    case BLIND_HEAP:
+        return "Tether does not see this program's allocations";
+    case BLIND_MEMORY:
+        return "there was no memory for the reference";
+    default:
+        return NULL;
+    }
+}
+
+/* Sleepers to be woken when no lock is held any more. */
+struct wakes {
+    _Atomic uint32_t *word[16];
+    unsigned count;
+};
+
+static void wakes_send(struct wakes *wakes)
+{
+    for (unsigned i = 0; i < wakes->count; i++)
+        tt_futex_wake(wakes->word[i], INT32_MAX);
+    wakes->count = 0;
+}
+
+static void wakes_add(struct wakes *wakes, _Atomic uint32_t *word)
+{
+    if (wakes->count == TT_COUNT(wakes->word))
+        wakes_send(wakes); /* so many sleepers that some must wait for us */
+    wakes->word[wakes->count++] = word;
+}
+
+static _Atomic uint32_t *slot_word(struct ref_slot *slot)
+{
+    return (_Atomic uint32_t *)(void *)&slot->state;
+}
+
+/* Locks the shard of the block that 'object' is in. Returns NULL, with
+ * nothing locked, when it is in none. */
+static struct shard *block_lock(const void *object, struct tt_block *block)
+{
+    struct shard *shard = tt_table_shard((uintptr_t)object);
+    for (;;) {
+        tt_lock_take(&shard->lock);
+        const bool found = tt_block_find(object, block);
+        struct shard *const right =
+            found ? tt_table_shard((uintptr_t)block->address) : NULL;
+        if (right == shard)
+            return shard;
+        tt_lock_give(&shard->lock);
+        if (!right)
+            return NULL;
+        shard = right;
+    }
+}
+
+/* Locks the shard of a used reference's block, which may be moving. */
+static struct shard *slot_lock(const char *call, struct ref_slot *slot,
+                               uint64_t bits)
+{
+    for (;;) {
+        const uintptr_t base = atomic_load(&slot->base);
+        struct shard *const shard = tt_table_shard(base);
+        tt_lock_take(&shard->lock);
+        const bool used = state_is_of(atomic_load(&slot->state), bits);
+        if (used && atomic_load(&slot->base) == base)
+            return shard;
+        tt_lock_give(&shard->lock);
+        if (!used)
+            tt_slot_die(call, bits);
+    }
+}
+
+static TT_COLD uint64_t make_refused(const struct ref_ask *ask)
+{
+    if (!tt_heap_sees())
+        return BLIND_HEAP;
+    char bytes[256];
+    struct tt_text why;
+    tt_text_fixed(&why, bytes, sizeof bytes);
+    tt_block_tell_why_not(ask->object, &why);
+    tt_die(ask->call,
+           "`%s` (%s:%u) is no object: %p %s. A reference needs a live block "
+           "of the heap",
+           ask->name ? ask->name : "an object", ask->file ? ask->file : "?",
+           ask->line, (void *)(uintptr_t)ask->object, why.data);
+}
+
+static struct ref_entry *entry_make(const struct ref_ask *ask)
+{
+    uint64_t opened;
+    struct ref_queue *const queue = tt_queue_of(ask->call, ask->queue, &opened);
+    struct ref_entry *const entry = tt_mem_take(sizeof *entry);
+    if (entry)
+        *entry = (struct ref_entry){ .tag = ask->tag,
+                                     .queue = queue,
+                                     .opened = opened };
+    return entry;
+}
+
+/* Fills a fresh slot and lets it be seen. The shard is locked. */
+static uint64_t slot_begin(struct shard *shard, uint32_t index,
+                           const struct ref_ask *ask,
+                           const struct tt_block *block,
+                           struct ref_entry *entry, uint32_t place)
+{
+    struct ref_slot *const slot = slot_at(index);
+    const uint64_t bits = tt_slot_next_bits(slot, index);
+    atomic_store_explicit(&slot->base, (uintptr_t)block->address,
+                          memory_order_relaxed);
+    atomic_store_explicit(&slot->object, (uintptr_t)ask->object,
+                          memory_order_relaxed);
+    slot->place = place;
+    slot->entry = entry;
+    if (entry)
+        entry->bits = bits;
+    tt_table_add(shard, index, block->flags & TT_BLOCK_REF);
+    atomic_store_explicit(&slot->state, (bits >> 32 << 32) | SLOT_USED,
+                          memory_order_release);
+    return bits;
+}
+
+uint64_t tt_ref_make(const struct ref_ask *ask)
+{
+    struct tt_block block;
+    if (!ask->object)
+        tt_die(ask->call, "`%s` (%s:%u) is NULL; a reference needs an object",
+               ask->name ? ask->name : "an object", ask->file ? ask->file : "?",
+               ask->line);
+    struct ref_entry *const entry = ask->with_queue ? entry_make(ask) : NULL;
+    if (ask->with_queue && !entry)
+        return BLIND_MEMORY;
+    const uint32_t place = tt_place_of(ask->name, ask->file, ask->line);
+    struct shard *const shard = block_lock(ask->object, &block);
+    const uint32_t index = shard ? tt_slot_take(shard) : 0;
+    uint64_t bits = BLIND_MEMORY;
+    bool is_block = shard != NULL;
+    if (index) {
+        is_block = (block.flags & TT_BLOCK_REF) ||
+                   tt_block_flags(block.address, TT_BLOCK_REF, 0);
+        if (is_block)
+            bits = slot_begin(shard, index, ask, &block, entry, place);
+        else
+            tt_slot_give(index);
+    }
+    if (shard)
+        tt_lock_give(&shard->lock);
+    if (!index || !is_block)
+        tt_mem_give(entry, sizeof *entry);
+    return is_block ? bits : make_refused(ask);
+}
+
+void tt_ref_drop(const char *call, uint64_t bits)
+{
+    if (!bits || tt_ref_blind(bits))
+        return;
+    const uint32_t index = bits_index(bits);
+    struct ref_slot *const slot = tt_slot_of(call, bits);
+    struct shard *const shard = slot_lock(call, slot, bits);
+    const bool dead = atomic_load(&slot->state) & SLOT_DEAD;
+    if (!dead && tt_table_cut(shard, index))
+        tt_block_flags((void *)atomic_load(&slot->base), 0, TT_BLOCK_REF);
+    struct ref_entry *const entry = slot->entry;
+    if (entry)
+        tt_queue_forget(entry);
+    const bool last = bits_generation(bits) == SLOT_GENERATION_MAX;
+    const uint64_t generation = last ? bits >> 32 : (bits >> 32) + 1;
+    const uint64_t was = atomic_exchange(
+        &slot->state,
+        generation << 32 | (last ? SLOT_RETIRED : 0) | (dead ? SLOT_DEAD : 0));
+    struct shard *const home = index_shard(index);
+    if (home != shard) {
+        tt_lock_give(&shard->lock);
+        tt_lock_take(&home->lock);
+    }
+    tt_slot_give(index);
+    tt_lock_give(&home->lock);
+    tt_mem_give(entry, sizeof *entry);
+    if (was & SLOT_WAITED)
+        tt_futex_wake(slot_word(slot), INT32_MAX);
+}
+
+/* Marks the chain's references dead. Returns those of them that have a
+ * queue, in their order. */
+static struct ref_entry *chain_die(uint32_t first, const struct tt_block *block,
+                                   const struct tt_death *death,
+                                   struct wakes *wakes)
+{
+    struct ref_entry *entries = NULL;
+    struct ref_entry **end = &entries;
+    uint32_t index = first;
+    do {
+        struct ref_slot *const slot = slot_at(index);
+        index = slot->live.chain_next;
+        const uint64_t was = atomic_fetch_or(&slot->state, SLOT_DEAD);
+        atomic_thread_fence(memory_order_release);
+        atomic_store_explicit(&slot->when_ns, death->when_ns,
+                              memory_order_relaxed);
+        slot->size = block->size;
+        slot->dead.alloc_stack = block->stack;
+        slot->dead.free_stack = death->stack;
+        slot->dead.free_thread = death->thread;
+        if (was & SLOT_WAITED)
+            wakes_add(wakes, slot_word(slot));
+        if (slot->entry) {
+            *end = slot->entry;
+            end = &slot->entry->next;
+        }
+    } while (index != first);
+    *end = NULL;
+    return entries;
+}
+
+void tt_ref_died(const struct tt_block *block, const struct tt_death *death)
+{
+    struct wakes wakes = { .count = 0 };
+    struct shard *const shard = tt_table_shard((uintptr_t)block->address);
+    tt_lock_take(&shard->lock);
+    const uint32_t first = tt_table_take(shard, (uintptr_t)block->address);
+    struct ref_entry *entry =
+        first ? chain_die(first, block, death, &wakes) : NULL;
+    while (entry) {
+        struct ref_entry *const next = entry->next;
+        _Atomic uint32_t *const word = tt_queue_push(entry);
+        if (word)
+            wakes_add(&wakes, word);
+        entry = next;
+    }
+    tt_lock_give(&shard->lock);
+    wakes_send(&wakes);
+}
+
+static void chain_move(uint32_t first, uintptr_t from, uintptr_t to)
+{
+    uint32_t index = first;
+    do {
+        struct ref_slot *const slot = slot_at(index);
+        atomic_fetch_add(&slot->object, to - from);
+        atomic_store(&slot->base, to);
+        index = slot->live.chain_next;
+    } while (index != first);
+}
+
+void tt_ref_moved(const struct tt_block *from, const struct tt_block *to)
+{
+    struct shard *const old = tt_table_shard((uintptr_t)from->address);
+    struct shard *const new = tt_table_shard((uintptr_t)to->address);
+    tt_lock_take(old <= new ? &old->lock : &new->lock);
+    if (old != new)
+        tt_lock_take(old < new ? &new->lock : &old->lock);
+    const uint32_t first = tt_table_take(old, (uintptr_t)from->address);
+    if (first) {
+        chain_move(first, (uintptr_t)from->address, (uintptr_t)to->address);
+        tt_table_put(new, first);
+        tt_block_flags(to->address, TT_BLOCK_REF, 0);
+    }
+    tt_lock_give(&old->lock);
+    if (old != new)
+        tt_lock_give(&new->lock);
+}
+
+void tt_ref_words(const struct ref_slot *slot, struct tether_last_words *words)
+{
+    *words = (struct tether_last_words){
+        .name = tt_place_at(slot->place)->name,
+        .size = slot->size,
+        .alloc_stack = slot->dead.alloc_stack,
+        .free_stack = slot->dead.free_stack,
+        .free_thread = slot->dead.free_thread,
+        .freed_ns = atomic_load(&slot->when_ns),
+    };
+}
+
+void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
+{
+    struct ref_slot *const slot = tt_slot_of(call, bits);
+    struct shard *const shard = slot_lock(call, slot, bits);
+    const uint64_t state = atomic_load(&slot->state);
+    const struct ref_place *const place = tt_place_at(slot->place);
+    *about = (struct tt_ref_about){
+        .name = place->name,
+        .file = place->file,
+        .line = place->line,
+        .alive = !(state & SLOT_DEAD),
+        .enqueued = state & SLOT_ENQUEUED,
+        .order = slot->entry ? slot->entry->order : 0,
+        .base = (void *)atomic_load(&slot->base),
+    };
+    if (about->alive)
+        about->object = (void *)atomic_load(&slot->object);
+    else
+        tt_ref_words(slot, &about->words);
+    tt_lock_give(&shard->lock);
+    struct tt_block block;
+    about->words.name = place->name;
+    if (about->alive && tt_block_find(about->base, &block)) {
+        about->words.size = block.size;
+        about->words.alloc_stack = block.stack;
+    }
+}
+
+bool tt_ref_wait(const char *call, uint64_t bits, uint64_t until_ns)
+{
+    struct ref_slot *const slot = tt_slot_of(call, bits);
+    const uint64_t state =
+        atomic_fetch_or(&slot->state, SLOT_WAITED) | SLOT_WAITED;
+    if (!state_is_of(state, bits))
+        tt_slot_die(call, bits);
+    const uint64_t now = tt_os_now_ns();
+    if (!(state & SLOT_DEAD) && now < until_ns)
+        tt_futex_wait(slot_word(slot), (uint32_t)state,
+                      (int64_t)(until_ns - now));
+    const uint64_t after = atomic_load(&slot->state);
+    if (!state_is_of(after, bits))
+        tt_slot_die(call, bits);
+    return after & SLOT_DEAD;
+}

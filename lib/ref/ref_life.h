@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_REF_LIFE_H
+#define TT_REF_LIFE_H
+/*
+ * How a reference of any kind is made and dropped, and what is read of it.
+ */
+#include "ref/ref.h"
+#include "ref/ref_slot.h"
+
+/* What tt_ref_make is asked for. */
+struct ref_ask {
+    const char *call;    /* the public call */
+    const void *object;  /* in a live block */
+    tether_queue *queue; /* with_queue: where its record goes */
+    void *tag;
+    bool with_queue;
+    const char *name;
+    const char *file;
+    unsigned line;
+};
+
+/* Makes a reference and returns its bits; those of a blind instrument when
+ * the heap does not see the object or there is no memory. */
+uint64_t tt_ref_make(const struct ref_ask *ask);
+
+/* Drops a reference; 0 and blind ones are ignored. */
+void tt_ref_drop(const char *call, uint64_t bits);
+
+/* The words of a dead object, from its slot. The slot may not be dropped
+ * meanwhile. */
+void tt_ref_words(const struct ref_slot *slot, struct tether_last_words *words);
+
+#endif

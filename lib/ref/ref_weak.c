@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Weak and phantom references as users see them.
+ */
+#include "ref/ref_life.h"
+#include "ref/ref_queue.h"
+
+#include <tether/ref.h>
+
+#undef tether_weak_to
+#undef tether_phantom_to
+
+tether_weak tether_weak_to_at(const void *object, const char *name,
+                              const char *file, unsigned line)
+{
+    const struct ref_ask ask = {
+        .call = "tether_weak_to",
+        .object = object,
+        .name = name,
+        .file = file,
+        .line = line,
+    };
+    return (tether_weak){ tt_ref_make(&ask) };
+}
+
+tether_weak tether_weak_to(const void *object)
+{
+    return tether_weak_to_at(object, NULL, NULL, 0);
+}
+
+void *tether_weak_get(tether_weak ref)
+{
+    static const char call[] = "tether_weak_get";
+    if (TT_UNLIKELY(!(ref.bits & REF_TAG))) {
+        if (tt_ref_blind(ref.bits))
+            return NULL;
+        tt_slot_die(call, ref.bits);
+    }
+    struct ref_slot *const slot = slot_find(bits_index(ref.bits));
+    if (TT_UNLIKELY(!slot))
+        tt_slot_die(call, ref.bits);
+    const uintptr_t object =
+        atomic_load_explicit(&slot->object, memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire);
+    const uint64_t after =
+        atomic_load_explicit(&slot->state, memory_order_relaxed);
+    if (TT_UNLIKELY(!state_is_of(after, ref.bits)))
+        tt_slot_die(call, ref.bits);
+    return after & SLOT_DEAD ? NULL : (void *)object;
+}
+
+void tether_weak_drop(tether_weak ref)
+{
+    tt_ref_drop("tether_weak_drop", ref.bits);
+}
+
+tether_status tether_weak_last_words(tether_weak ref,
+                                     struct tether_last_words *words)
+{
+    static const char call[] = "tether_weak_last_words";
+    if (!words)
+        tt_die(call, "'words' is NULL; give it a struct to fill");
+    *words = (struct tether_last_words){ .name = "" };
+    if (tt_ref_blind(ref.bits))
+        return TETHER_BLIND;
+    struct tt_ref_about about;
+    tt_ref_about(call, ref.bits, &about);
+    *words = about.words;
+    return about.alive ? TETHER_STILL_ALIVE : TETHER_OK;
+}
+
+tether_phantom tether_phantom_to_at(const void *object, tether_queue *queue,
+                                    void *tag, const char *name,
+                                    const char *file, unsigned line)
+{
+    const struct ref_ask ask = {
+        .call = "tether_phantom_to",
+        .object = object,
+        .queue = queue,
+        .tag = tag,
+        .with_queue = true,
+        .name = name,
+        .file = file,
+        .line = line,
+    };
+    return (tether_phantom){ tt_ref_make(&ask) };
+}
+
+tether_phantom tether_phantom_to(const void *object, tether_queue *queue,
+                                 void *tag)
+{
+    return tether_phantom_to_at(object, queue, tag, NULL, NULL, 0);
+}
+
+int tether_phantom_enqueued(tether_phantom ref)
+{
+    if (tt_ref_blind(ref.bits))
+        return 0;
+    const struct ref_slot *const slot =
+        tt_slot_of("tether_phantom_enqueued", ref.bits);
+    return (atomic_load(&slot->state) & SLOT_ENQUEUED) != 0;
+}
+
+void tether_phantom_drop(tether_phantom ref)
+{
+    tt_ref_drop("tether_phantom_drop", ref.bits);
+}
