@@ -19,15 +19,20 @@
 
 TETHER_BEGIN_DECLS
 
-/** Options of a wait, and what came of it. Zero means the default. */
+/**
+ * Options of a wait, and what came of it. Zero means the default, unless
+ * 'text' shows that it was written. Refused are a written zero, an interval
+ * longer than the whole wait, .for_ms where .within_ms belongs, and the other
+ * way round.
+ */
 struct tether_wait {
     unsigned within_ms; /**< eventually: at most; default 1000 */
     unsigned for_ms;    /**< consistently: so long; default 200 */
     unsigned every_ms;  /**< between polls; default 1, doubling to 100 */
     const char *text;   /* the options as written, or NULL */
     /* results: */
-    unsigned polls;
-    unsigned elapsed_ms;
+    unsigned polls;      /**< questions asked; 0 when refused */
+    unsigned elapsed_ms; /**< of the clock, not scaled */
 };
 
 /** The question of a wait: not 0 means true. */
@@ -67,7 +72,7 @@ struct tether_polling {
     tether_status status;    /**< when next has answered 0: TETHER_OK,
                                   TETHER_TIMEOUT or TETHER_REFUSED */
     int kind;                /* enum tether_poll_kind */
-    uint64_t begin_ns;       /* monotonic, of the first answer; 0: none yet */
+    uint64_t begin_ns;       /* monotonic */
     uint64_t deadline_ns;
     uint64_t pause_ns;
     uint64_t asked_ns; /* when the answer to come was asked for */
@@ -92,8 +97,10 @@ TETHER_API int tether_polling_next(struct tether_polling *polling, int answer);
 
 /**
  * Waits until the object of 'ref' is dead; the free itself wakes the caller.
+ * Only with .every_ms, or while a queue has a callback, does it look between.
  *
- * Returns TETHER_OK, TETHER_TIMEOUT or TETHER_REFUSED.
+ * Returns TETHER_OK, TETHER_TIMEOUT, TETHER_REFUSED, or TETHER_BLIND for a
+ * reference whose object Tether does not see.
  */
 TETHER_API tether_status tether_eventually_collected(tether_weak ref,
                                                      struct tether_wait *wait);

@@ -47,7 +47,9 @@ struct tether_place {
  * are accepted). NULL, or a pointer that is in no live block, is a
  * programmer's mistake and stops with a line that says what it is.
  *
- * Returns the reference; give it back with tether_weak_drop.
+ * Returns the reference; give it back with tether_weak_drop. Where Tether
+ * does not see the heap, or has no memory, it is one that always reads NULL
+ * and that every check calls unchecked.
  */
 TETHER_API tether_weak tether_weak_to(const void *object)
     TETHER_ADDRESS_ONLY(1);
@@ -57,16 +59,23 @@ TETHER_API tether_weak tether_weak_to_at(const void *object,
 #define tether_weak_to(object)                                                 \
     tether_weak_to_at((object), #object, __FILE__, __LINE__)
 
-/** Gets the object (the pointer the reference was made from, moved along with
- *  realloc), or NULL when it is dead. */
+/**
+ * Gets the object: the pointer that the reference was made from, moved along
+ * with realloc.
+ *
+ * Returns NULL when it is dead. A reference that was dropped, or never made (a
+ * zeroed one too: it would let a test pass that forgot to make it), is a
+ * programmer's mistake and stops.
+ *
+ * Cost: no lock; two loads from the reference's slot.
+ */
 TETHER_API void *tether_weak_get(tether_weak ref);
 
 /** Gives the reference back. A later use of it stops the program. Dropping a
  *  zeroed reference does nothing. */
 TETHER_API void tether_weak_drop(tether_weak ref);
 
-/** The last words of a dead object. Strings live until the reference is
- *  dropped. */
+/** The last words of a dead object. The string lives as long as the process. */
 struct tether_last_words {
     const char *name;        /**< as in the call that made the reference */
     size_t size;             /**< bytes it had */
@@ -80,7 +89,8 @@ struct tether_last_words {
  * Gets who freed the object, where and when.
  *
  * Returns TETHER_OK; TETHER_STILL_ALIVE, with *words zeroed but for name,
- * size and alloc_stack.
+ * size and alloc_stack; TETHER_BLIND for a reference whose object Tether does
+ * not see.
  */
 TETHER_API tether_status tether_weak_last_words(tether_weak ref,
                                                 struct tether_last_words *words);
@@ -88,7 +98,7 @@ TETHER_API tether_status tether_weak_last_words(tether_weak ref,
 /** A queue of the records of dead objects, oldest death first. */
 typedef struct tether_queue tether_queue;
 
-/** One record: an object that died. Valid until its phantom is dropped. */
+/** One record: an object that died. 'phantom' is valid until it is dropped. */
 struct tether_record {
     tether_phantom phantom;
     void *tag; /**< as given to tether_phantom_to */
@@ -105,6 +115,9 @@ TETHER_API void tether_queue_drop(tether_queue *queue);
 /**
  * Makes a phantom reference: its record enters 'queue' when the object dies.
  * It never gives the object back. 'tag' is the caller's and is not touched.
+ * Several phantoms of one object enter in the order of their making.
+ *
+ * Returns the reference; give it back with tether_phantom_drop.
  */
 TETHER_API tether_phantom tether_phantom_to(const void *object,
                                             tether_queue *queue, void *tag)
@@ -120,6 +133,8 @@ TETHER_API tether_phantom tether_phantom_to_at(const void *object,
 /** Did its record ever enter the queue? Not 0: yes, even if it was taken. */
 TETHER_API int tether_phantom_enqueued(tether_phantom ref);
 
+/** Gives the reference back, and takes its record out of the queue if it is
+ *  in there. Dropping a zeroed reference does nothing. */
 TETHER_API void tether_phantom_drop(tether_phantom ref);
 
 /** Takes the oldest record. Returns TETHER_OK or TETHER_EMPTY. */
@@ -140,7 +155,9 @@ TETHER_API tether_status tether_queue_wait(tether_queue *queue,
 typedef void (*tether_record_fn)(const struct tether_record *record,
                                  void *ctx);
 
-/** Takes all records and hands each to 'see', oldest first, on this thread.
+/** Takes records until there are none, and hands each to 'see', oldest first,
+ *  on this thread. 'see' may make, drop, free and poll as it likes, and may
+ *  drop this queue, which ends the drain. Then it is a safe point.
  *  Returns how many. */
 TETHER_API size_t tether_queue_drain(tether_queue *queue, tether_record_fn see,
                                      void *ctx);
@@ -148,12 +165,15 @@ TETHER_API size_t tether_queue_drain(tether_queue *queue, tether_record_fn see,
 /**
  * Sets a callback for the queue's records: it is called, and takes them, at
  * the next safe point (tether_safepoint, each poll of a wait, a drain, the end
- * of a test's body), never inside free. NULL: none.
+ * of a test's body), never inside free. NULL: none. Called on whatever thread
+ * comes to a safe point first, once for each record, never for two records of
+ * a queue at once. It may do what the function of tether_queue_drain may.
  */
 TETHER_API void tether_queue_on(tether_queue *queue, tether_record_fn see,
                                 void *ctx);
 
-/** Lets pending callbacks run here. */
+/** Lets pending callbacks run here; inside one of them it does nothing.
+ *  Cost: one load when none is pending. */
 TETHER_API void tether_safepoint(void);
 
 TETHER_END_DECLS

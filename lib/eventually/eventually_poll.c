@@ -9,104 +9,100 @@
  * A wait is told by two numbers, time and polls, because on a busy machine
  * time alone says little.
  */
+#include "base/base_lock.h"
 #include "base/base_options.h"
+#include "base/base_time.h"
+#include "eventually/eventually.h"
 #include "os/os.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <tether/eventually.h>
+#include <tether/ref.h>
 
-#define WITHIN_MS_DEFAULT 1000
-#define FOR_MS_DEFAULT    200
-#define PAUSE_MS_MAX      100
-#define NS_PER_MS         1000000ull
+#define WITHIN_MS_DEFAULT 1000u
+#define FOR_MS_DEFAULT    200u
+#define PAUSE_MS_FIRST    1u
+#define PAUSE_MS_MAX      100u
+#define NS_PER_MS         UINT64_C(1000000)
 
-/* TETHER_TIME_SCALE multiplies every time; what is no number above 0 is 1. */
-static double poll_scale(void)
+/* Puts the default where no time was written. False: zero was written. */
+static bool time_get(const struct tether_wait *wait, const char *field,
+                     unsigned *ms, unsigned otherwise)
 {
-    const char *text = tt_os_env("TETHER_TIME_SCALE");
-    double scale = text ? strtod(text, NULL) : 1;
-    return scale > 0 && scale < 1e6 ? scale : 1;
+    if (!*ms && tt_option_written(wait->text, field))
+        return false;
+    if (!*ms)
+        *ms = otherwise;
+    return true;
 }
 
-static uint64_t poll_scaled_ns(unsigned ms)
+/* Fills in the defaults. False: the options contradict each other, or speak
+ * of another kind of wait. */
+static bool options_get(struct tether_wait *wait, enum tether_poll_kind kind)
 {
-    return (uint64_t)((double)ms * poll_scale() * (double)NS_PER_MS);
-}
-
-/* A time as the options say: written, not 0, or the default. */
-static unsigned poll_option(const struct tether_wait *wait, const char *field,
-                            unsigned value, unsigned otherwise)
-{
-    return value || tt_option_written(wait->text, field) ? value : otherwise;
-}
-
-static bool poll_contradicts(const struct tether_polling *polling)
-{
-    const struct tether_wait *wait = &polling->wait;
-    if (!wait->every_ms && tt_option_written(wait->text, "every_ms"))
-        return true;
-    if (polling->kind == TETHER_POLL_EVENTUALLY)
-        return wait->for_ms != 0;
-    return wait->within_ms != 0;
+    const bool eventually = kind == TETHER_POLL_EVENTUALLY;
+    unsigned *const length_ms = eventually ? &wait->within_ms : &wait->for_ms;
+    const char *const length = eventually ? "within_ms" : "for_ms";
+    const char *const foreign = eventually ? "for_ms" : "within_ms";
+    unsigned every_ms = wait->every_ms;
+    return !(eventually ? wait->for_ms : wait->within_ms) &&
+           !tt_option_written(wait->text, foreign) &&
+           time_get(wait, length, length_ms,
+                    eventually ? WITHIN_MS_DEFAULT : FOR_MS_DEFAULT) &&
+           time_get(wait, "every_ms", &every_ms, 0) && every_ms <= *length_ms;
 }
 
 void tether_polling_begin(struct tether_polling *polling,
                           enum tether_poll_kind kind, struct tether_wait wait)
 {
     memset(polling, 0, sizeof *polling);
+    wait.polls = wait.elapsed_ms = 0;
+    polling->status = options_get(&wait, kind) ? TETHER_EMPTY : TETHER_REFUSED;
     polling->wait = wait;
-    polling->wait.polls = polling->wait.elapsed_ms = 0;
     polling->kind = kind;
-    polling->status = TETHER_EMPTY;
-}
-
-static void poll_clock_start(struct tether_polling *polling, uint64_t now_ns)
-{
-    struct tether_wait *wait = &polling->wait;
-    unsigned *total_ms = &wait->for_ms;
-    if (polling->kind == TETHER_POLL_EVENTUALLY) {
-        total_ms = &wait->within_ms;
-        *total_ms =
-            poll_option(wait, "within_ms", *total_ms, WITHIN_MS_DEFAULT);
-    } else {
-        *total_ms = poll_option(wait, "for_ms", *total_ms, FOR_MS_DEFAULT);
-    }
-    polling->begin_ns = now_ns;
-    polling->deadline_ns = now_ns + poll_scaled_ns(*total_ms);
+    polling->begin_ns = tt_os_now_ns();
+    polling->deadline_ns =
+        polling->begin_ns + tt_time_scaled_ns(kind == TETHER_POLL_EVENTUALLY
+                                                  ? wait.within_ms
+                                                  : wait.for_ms);
     polling->pause_ns =
-        wait->every_ms ? poll_scaled_ns(wait->every_ms) : NS_PER_MS;
+        tt_time_scaled_ns(wait.every_ms ? wait.every_ms : PAUSE_MS_FIRST);
+    if (polling->status == TETHER_EMPTY)
+        tether_safepoint();
 }
 
-static void poll_sleep(struct tether_polling *polling, uint64_t now_ns)
+uint64_t tt_polling_wake_ns(struct tether_polling *polling)
 {
-    uint64_t wake_ns = now_ns + polling->pause_ns;
-    if (wake_ns > polling->deadline_ns)
-        wake_ns = polling->deadline_ns;
-    struct timespec wake = { .tv_sec = (time_t)(wake_ns / 1000000000u),
-                             .tv_nsec = (long)(wake_ns % 1000000000u) };
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL) != 0)
-        ;
+    const uint64_t wake_ns = tt_os_now_ns() + polling->pause_ns;
     if (!polling->wait.every_ms)
         polling->pause_ns =
-            TT_MIN(polling->pause_ns * 2, PAUSE_MS_MAX * NS_PER_MS);
+            TT_MIN(polling->pause_ns * 2, tt_time_scaled_ns(PAUSE_MS_MAX));
+    return TT_MIN(wake_ns, polling->deadline_ns);
+}
+
+void tt_polling_count(struct tether_polling *polling)
+{
+    polling->wait.polls++;
+    polling->wait.elapsed_ms =
+        (unsigned)((tt_os_now_ns() - polling->begin_ns) / NS_PER_MS);
+}
+
+/* Signals must not make polls of their own, and the thread must not be
+ * cancelled in here: no nanosleep. */
+static void sleep_until(uint64_t until_ns)
+{
+    _Atomic uint32_t nobody = 0;
+    uint64_t now_ns;
+    while ((now_ns = tt_os_now_ns()) < until_ns)
+        tt_futex_wait(&nobody, 0, (int64_t)(until_ns - now_ns));
 }
 
 int tether_polling_next(struct tether_polling *polling, int answer)
 {
-    uint64_t now_ns = tt_os_now_ns();
-    tether_status at_yes = TETHER_OK, at_deadline = TETHER_TIMEOUT;
-
-    if (polling->wait.polls++ == 0) {
-        if (poll_contradicts(polling)) {
-            polling->status = TETHER_REFUSED;
-            return 0;
-        }
-        poll_clock_start(polling, now_ns);
-    }
-    polling->wait.elapsed_ms =
-        (unsigned)((now_ns - polling->begin_ns) / NS_PER_MS);
+    tether_status at_yes = TETHER_OK;
+    tether_status at_deadline = TETHER_TIMEOUT;
+    if (polling->status != TETHER_EMPTY)
+        return 0;
+    tt_polling_count(polling);
     if (polling->kind == TETHER_POLL_CONSISTENTLY) {
         answer = !answer;
         at_yes = TETHER_TIMEOUT;
@@ -116,8 +112,8 @@ int tether_polling_next(struct tether_polling *polling, int answer)
         polling->status = answer ? at_yes : at_deadline;
         return 0;
     }
-    if (now_ns < polling->deadline_ns)
-        poll_sleep(polling, now_ns);
+    sleep_until(tt_polling_wake_ns(polling));
     polling->asked_ns = tt_os_now_ns();
+    tether_safepoint();
     return 1;
 }

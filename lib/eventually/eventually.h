@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_EVENTUALLY_H
+#define TT_EVENTUALLY_H
+/*
+ * The clockwork that all waits share: lengths from the options, the deadline,
+ * and the time of the next poll.
+ */
+#include "base/base.h"
+
+#include <tether/eventually.h>
+
+/* When to be awake for the next poll: the pause's end or the deadline. The
+ * pause doubles unless .every_ms fixes it. */
+uint64_t tt_polling_wake_ns(struct tether_polling *polling);
+
+/* Notes one more poll and the time that has passed. */
+void tt_polling_count(struct tether_polling *polling);
+
+#endif
