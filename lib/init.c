@@ -6,6 +6,7 @@
 #include "base/base.h"
 #include "budget/budget.h"
 #include "heap/heap.h"
+#include "ref/ref.h"
 #include "report/report.h"
 
 #include <tether/status.h>
@@ -39,18 +40,21 @@ const char *tether_status_text(tether_status status)
 static void before_fork(void)
 {
     tt_report_lock();
+    tt_ref_lock();
     tt_heap_lock();
 }
 
 static void after_fork_in_parent(void)
 {
     tt_heap_unlock();
+    tt_ref_unlock();
     tt_report_unlock();
 }
 
 static void after_fork_in_child(void)
 {
     tt_heap_child();
+    tt_ref_unlock();
     tt_report_unlock();
     tt_budget_child();
 }
@@ -59,6 +63,8 @@ __attribute__((constructor(101))) static void setup(void)
 {
     tt_heap_news.breach = tt_budget_breach;
     tt_heap_news.misuse = tt_budget_misuse;
+    tt_heap_news.died = tt_ref_died;
+    tt_heap_news.moved = tt_ref_moved;
     tt_budget_words.breach = tt_report_breach;
     tt_budget_words.leak = tt_report_leak;
     tt_budget_words.misuse = tt_report_misuse;

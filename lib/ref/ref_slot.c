@@ -3,8 +3,8 @@
  * Slots, their slabs, and what is said of a reference that must not be used.
  *
  * A dropped slot keeps its last contents and is used again only after 65,536
- * more drops, oldest first. So the record of a dropped reference is its slot,
- * and a stale reference is found at once and can still be named.
+ * younger drops, oldest first. So the record of a dropped reference is its
+ * slot, and a stale reference is found at once and can still be named.
  *
  * Locks: the shard's, held by the callers.
  * Hook: nothing here but tt_slot_of runs inside free.
@@ -109,7 +109,7 @@ static uint32_t drop_oldest(struct shard *shard)
     const uint32_t drops =
         atomic_load_explicit(&tt_slot_drops, memory_order_relaxed);
     struct ref_slot *const slot = slot_at(index);
-    if (drops - slot->drop.at < TT_REF_REMEMBERED)
+    if (drops - slot->drop.at <= TT_REF_REMEMBERED)
         return 0;
     shard->drop_first = slot->drop.next;
     if (!shard->drop_first)

@@ -20,8 +20,8 @@ static void get_dropped(void)
 
 REF_TEST(misuse, get_after_drop)
 {
-    MUST_STOP(get_dropped, "tether: tether_weak_get: ", "`alice`", "misuse.c:",
-              "was dropped before", "was still alive then");
+    MUST_STOP(get_dropped, "tether: tether_weak_get: ", "`alice`",
+              "misuse.c:", "was dropped before", "was still alive then");
 }
 
 static void drop_twice(void)

@@ -8,8 +8,8 @@
 
 void ref_test_begin(void)
 {
-    tt_heap_news.died = tt_ref_died;
-    tt_heap_news.moved = tt_ref_moved;
+    cr_assert_eq(tt_heap_news.died, tt_ref_died);
+    cr_assert_eq(tt_heap_news.moved, tt_ref_moved);
 }
 
 /* A failed assertion in .fini does not fail the test; the end of the process

@@ -16,15 +16,15 @@
 void ref_test_begin(void);
 void ref_test_end(void);
 
-#define REF_TEST(suite, name, ...)                                             \
-    Test(suite, name, .init = ref_test_begin, .fini = ref_test_end,            \
+#define REF_TEST(suite, name, ...)                                  \
+    Test(suite, name, .init = ref_test_begin, .fini = ref_test_end, \
          ##__VA_ARGS__)
 
 /* Runs 'mistake' in a child, which must abort and say all of 'words' (up to a
  * NULL) on stderr. */
 void must_stop(void (*mistake)(void), const char *const *words);
 
-#define MUST_STOP(mistake, ...)                                                \
+#define MUST_STOP(mistake, ...) \
     must_stop(mistake, (const char *const[]){ __VA_ARGS__, NULL })
 
 /* A pseudo random sequence; seeds are printed by the tests that use one. */
