@@ -75,7 +75,8 @@ TETHER_API void *tether_weak_get(tether_weak ref);
  *  zeroed reference does nothing. */
 TETHER_API void tether_weak_drop(tether_weak ref);
 
-/** The last words of a dead object. The string lives as long as the process. */
+/** The last words of a dead object. The string lives as long as the process
+ *  does. */
 struct tether_last_words {
     const char *name;        /**< as in the call that made the reference */
     size_t size;             /**< bytes it had */
@@ -98,7 +99,7 @@ TETHER_API tether_status tether_weak_last_words(tether_weak ref,
 /** A queue of the records of dead objects, oldest death first. */
 typedef struct tether_queue tether_queue;
 
-/** One record: an object that died. 'phantom' is valid until it is dropped. */
+/** One record: an object that died. 'phantom' is good until it is dropped. */
 struct tether_record {
     tether_phantom phantom;
     void *tag; /**< as given to tether_phantom_to */
