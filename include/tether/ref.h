@@ -93,8 +93,8 @@ struct tether_last_words {
  * size and alloc_stack; TETHER_BLIND for a reference whose object Tether does
  * not see.
  */
-TETHER_API tether_status tether_weak_last_words(tether_weak ref,
-                                                struct tether_last_words *words);
+TETHER_API tether_status
+tether_weak_last_words(tether_weak ref, struct tether_last_words *words);
 
 /** A queue of the records of dead objects, oldest death first. */
 typedef struct tether_queue tether_queue;
