@@ -131,13 +131,14 @@ static bool header_write(const struct raw *raw, const struct tt_block *facts)
         big_of(region, address)->size = facts->size;
         big_of(region, address)->mapping = raw->mapping;
     }
-    return shadow_enter(address, facts->size, raw->kind);
+    return shadow_enter(address, facts->size,
+                        shadow_with(raw->kind, facts->flags));
 }
 
 static void count_born(struct tt_slot *slot, size_t size)
 {
     slot->total += (int64_t)size;
-    slot->count++;
+    slot->stamp += STAMP_ONE;
     slot->peak = TT_MAX(slot->peak, slot->total - slot->freed);
     if (size > slot->largest) {
         slot->largest = size;
@@ -182,7 +183,7 @@ static bool allowed(struct tt_slot *slot, const struct request *request,
     };
     bool ask = request->size > slot->size_limit;
     for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
-        ask |= slot_value(slot, gauge) + add[gauge] > slot->stop[gauge];
+        ask |= slot_value(slot, gauge) + add[gauge] > slot_stop(slot, gauge);
     if (ask && ledger_ask(slot, add, request->size, request->frame, stack) ==
                    TT_REFUSE)
         return false;
@@ -284,7 +285,7 @@ void *alloc_slow(const struct request *request)
         &raw,
         &(struct tt_block){
             .size = request->size,
-            .serial = slot ? (uint64_t)slot->count : 0,
+            .serial = slot ? (uint64_t)slot_value(slot, GAUGE_COUNT) : 0,
             .stack = stack,
             .thread = slot ? (uint32_t)(slot->thread_bits >> THREAD_SHIFT) : 0,
             .epoch = ledger_epoch,
@@ -311,9 +312,10 @@ static bool block_at(void *address, struct tt_block *block, uint8_t *kind)
 static bool shadow_leave(void *address, uint8_t kind)
 {
     struct region *const region = region_of((uintptr_t)address);
-    return __atomic_exchange_n(shadow_of(region, (uintptr_t)address),
-                               kind == SHADOW_SMALL ? SHADOW_DEAD : SHADOW_NONE,
-                               __ATOMIC_ACQ_REL) == kind;
+    const uint8_t before = __atomic_exchange_n(
+        shadow_of(region, (uintptr_t)address),
+        kind == SHADOW_SMALL ? SHADOW_DEAD : SHADOW_NONE, __ATOMIC_ACQ_REL);
+    return (before & SHADOW_LIVE) == kind;
 }
 
 static struct raw raw_of(const struct tt_block *block, uint8_t kind)

@@ -45,7 +45,8 @@ enum {
     SHADOW_NONE = 0,
     SHADOW_SMALL = 1, /* a small block starts here */
     SHADOW_BIG = 2,
-    SHADOW_DEAD = 4, /* the newest small block that started here was freed */
+    SHADOW_DEAD = 4,    /* the newest small block that started here was freed */
+    SHADOW_FLAGGED = 8, /* with SMALL: it has flags, free must look */
 };
 #define SHADOW_LIVE (SHADOW_SMALL | SHADOW_BIG)
 
@@ -97,6 +98,12 @@ TT_INLINE uint64_t word1_of(uint32_t stack, uint64_t thread_bits, size_t size,
 TT_INLINE uint32_t word1_flags(uint64_t word)
 {
     return (uint32_t)(word >> FLAGS_SHIFT);
+}
+
+/* The shadow byte of a block of this kind with these flags. */
+TT_INLINE uint8_t shadow_with(uint8_t kind, uint32_t flags)
+{
+    return kind == SHADOW_SMALL && flags ? SHADOW_SMALL | SHADOW_FLAGGED : kind;
 }
 
 TT_INLINE struct region *region_of(uintptr_t address)

@@ -17,13 +17,14 @@ TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
 {
     const int64_t total = slot->total + (int64_t)size;
     const int64_t live = total - slot->freed;
+    const uint64_t stamp = slot->stamp + STAMP_ONE;
     if (TT_UNLIKELY(size > slot->size_stop || live > slot->stop[GAUGE_LIVE] ||
                     total > slot->stop[GAUGE_TOTAL] ||
-                    slot->count >= slot->stop[GAUGE_COUNT]))
+                    (int64_t)stamp > slot->stop[GAUGE_COUNT]))
         return false;
     slot->total = total;
-    slot->count++;
-    if (live > slot->peak)
+    slot->stamp = stamp;
+    if (TT_UNLIKELY(live > slot->peak))
         slot->peak = live;
     return true;
 }
@@ -31,17 +32,18 @@ TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
 TT_INLINE void small_uncount(struct tt_slot *slot, size_t size)
 {
     slot->total -= (int64_t)size;
-    slot->count--;
+    slot->stamp -= STAMP_ONE;
 }
 
-/* The first word of a header, and the shadow. False: no region yet. */
+/* The first word of a header, and the shadow. False: no region yet. What
+ * mimalloc returns is below 2^47, so the table needs no check of its bound. */
 TT_INLINE bool small_mark(const struct tt_slot *slot, char *base)
 {
     const uintptr_t address = (uintptr_t)base + HEADER_BYTES;
-    struct region *const region = region_of(address);
+    struct region *const region = region_table[address >> REGION_SHIFT];
     if (TT_UNLIKELY(!region))
         return false;
-    *(uint64_t *)base = word0_of((uint64_t)slot->count, ledger_epoch);
+    *(uint64_t *)base = slot->stamp;
     *shadow_of(region, address) = SHADOW_SMALL;
     return true;
 }
@@ -94,10 +96,9 @@ TT_INLINE bool fast_free(void *address, void *frame)
     uint64_t *const words = (uint64_t *)(at - HEADER_BYTES);
     if (TT_UNLIKELY(*shadow != SHADOW_SMALL || at % 16 != 0))
         return false;
-    const uint64_t word1 = words[1];
-    if (TT_UNLIKELY(word1_flags(word1) != 0 ||
-                    word0_epoch(words[0]) < ledger_epoch))
+    if (TT_UNLIKELY(word0_epoch(words[0]) < ledger_epoch))
         return false;
+    const uint64_t word1 = words[1];
     slot->freed += (int64_t)(word1 >> SIZE_SHIFT);
     slot->freed_count++;
     *shadow = SHADOW_DEAD;

@@ -79,15 +79,10 @@ static uint64_t size_limit(void)
     return (uint64_t)lowest;
 }
 
-static void stop_set(struct tt_slot *slot, enum gauge gauge, int64_t stop)
-{
-    __atomic_store_n(&slot->stop[gauge], stop, __ATOMIC_RELAXED);
-}
-
 static void stops_set(struct tt_slot *slot, int64_t stop)
 {
     for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
-        stop_set(slot, gauge, stop);
+        slot_stop_set(slot, gauge, stop);
 }
 
 static void size_stop_set(struct tt_slot *slot)
@@ -123,8 +118,8 @@ static void stops_of_owner(void)
     for (enum gauge gauge = 0; gauge < GAUGES; gauge++) {
         const int64_t limit = limit_of(gauge);
         const int64_t others = sum_of(gauge) - slot_value(ledger.owner, gauge);
-        stop_set(ledger.owner, gauge,
-                 limit == TT_NO_LIMIT ? limit : limit - others);
+        slot_stop_set(ledger.owner, gauge,
+                      limit == TT_NO_LIMIT ? limit : limit - others);
     }
     size_stop_set(ledger.owner);
 }
@@ -153,6 +148,12 @@ static void largest_reset(void)
     }
 }
 
+/* The blocks that the thread makes without asking are of this epoch. */
+static void stamp_epoch(struct tt_slot *self)
+{
+    self->stamp = (self->stamp & ~(uint64_t)EPOCH_MAX) | ledger_epoch;
+}
+
 void tt_scope_begin(struct tt_scope *scope)
 {
     struct tt_slot *const self = slot_home();
@@ -169,8 +170,10 @@ void tt_scope_begin(struct tt_scope *scope)
     __atomic_store_n(&ledger_epoch, scope->epoch, __ATOMIC_RELAXED);
     ledger.inner = scope;
     largest_reset();
-    if (self)
+    if (self) {
         self->peak = slot_value(self, GAUGE_LIVE);
+        stamp_epoch(self);
+    }
     mode_reset(self);
     tt_os_fence_all();
     tt_lock_give(&ledger.lock);
@@ -193,6 +196,8 @@ void tt_scope_end(struct tt_scope *scope)
         ledger.inner = scope->outer;
         __atomic_store_n(&ledger_epoch, ledger.inner ? ledger.inner->epoch : 0,
                          __ATOMIC_RELAXED);
+        if (self)
+            stamp_epoch(self);
         mode_reset(self);
     }
     tt_lock_give(&ledger.lock);
@@ -224,9 +229,7 @@ static int64_t reach_of_others(const struct tt_slot *self, enum gauge gauge)
     int64_t reach = 0;
     for (const struct tt_slot *slot = slot_first(); slot; slot = slot->next)
         if (slot != self)
-            reach +=
-                TT_MAX(__atomic_load_n(&slot->stop[gauge], __ATOMIC_RELAXED),
-                       slot_value(slot, gauge));
+            reach += TT_MAX(slot_stop(slot, gauge), slot_value(slot, gauge));
     return reach;
 }
 
@@ -234,7 +237,7 @@ static void squeeze(const struct tt_slot *self, enum gauge gauge)
 {
     for (struct tt_slot *slot = slot_first(); slot; slot = slot->next)
         if (slot != self)
-            stop_set(slot, gauge, STOP_ASK);
+            slot_stop_set(slot, gauge, STOP_ASK);
     tt_os_fence_all();
 }
 
@@ -244,8 +247,8 @@ static bool stop_grant(struct tt_slot *self, enum gauge gauge, int64_t want)
     const int64_t limit = limit_of(gauge);
     if (limit == TT_NO_LIMIT) {
         /* Without a limit a stop serves to look at the peak now and then. */
-        stop_set(self, gauge,
-                 gauge == GAUGE_LIVE ? want + CHUNK_MAX : TT_NO_LIMIT);
+        slot_stop_set(self, gauge,
+                      gauge == GAUGE_LIVE ? want + CHUNK_MAX : TT_NO_LIMIT);
         return true;
     }
     int64_t room = limit - reach_of_others(self, gauge) - want;
@@ -255,7 +258,7 @@ static bool stop_grant(struct tt_slot *self, enum gauge gauge, int64_t want)
     }
     if (room < 0)
         return false;
-    stop_set(self, gauge, want + chunk_of(room));
+    slot_stop_set(self, gauge, want + chunk_of(room));
     return true;
 }
 
@@ -302,13 +305,14 @@ static bool settle(struct tt_slot *self, const int64_t add[GAUGES],
 {
     bool fits = true;
     join(self);
+    stamp_epoch(self);
     const int64_t sum = sum_of(GAUGE_LIVE);
     fold_peaks(sum);
     if (ledger.owner == self)
         stops_of_owner();
     for (enum gauge gauge = 0; gauge < GAUGES; gauge++) {
         const int64_t want = slot_value(self, gauge) + add[gauge];
-        if (want > self->stop[gauge] &&
+        if (want > slot_stop(self, gauge) &&
             (ledger.owner == self || !stop_grant(self, gauge, want)))
             fits = false;
     }
@@ -442,7 +446,7 @@ void tt_thread_numbers(struct tt_numbers *numbers)
         .live_blocks = slot_blocks(slot),
         .peak_bytes = slot->peak,
         .total_bytes = slot->total,
-        .total_count = slot->count,
+        .total_count = slot_value(slot, GAUGE_COUNT),
         .largest_bytes = slot->largest,
         .threads = 1,
     };
@@ -455,5 +459,7 @@ void ledger_child(void)
     tt_lock_reset(&ledger.lock);
     ledger.inner = NULL;
     ledger_epoch = 0;
+    if (tt_self.home)
+        stamp_epoch(tt_self.home);
     mode_reset(tt_self.home);
 }

@@ -236,6 +236,9 @@ bool tt_shadow_flags(const void *pointer, uint32_t set, uint32_t clear)
     if (!kind)
         return false;
     uint64_t *const word = &words_of(region, address, kind)[1];
+    if (set && kind == SHADOW_SMALL)
+        __atomic_fetch_or(shadow_of(region, address), SHADOW_FLAGGED,
+                          __ATOMIC_ACQ_REL);
     if (set)
         __atomic_fetch_or(word, (uint64_t)set << FLAGS_SHIFT, __ATOMIC_ACQ_REL);
     if (clear)

@@ -24,12 +24,14 @@ enum gauge {
 #define STOP_ASK INT64_MIN
 
 struct tt_slot {
-    int64_t total; /* bytes allocated */
-    int64_t count; /* allocations; the newest one's serial */
-    int64_t freed; /* bytes freed: live = total - freed */
+    int64_t total;  /* bytes allocated */
+    uint64_t stamp; /* word 0 of the newest block: the number of
+                       allocations, which is its serial, and the epoch */
+    int64_t freed;  /* bytes freed: live = total - freed */
     int64_t freed_count;
     int64_t peak;         /* of the live bytes since the last fold */
-    int64_t stop[GAUGES]; /* may be lowered by others, under the ledger */
+    int64_t stop[GAUGES]; /* may be lowered by others, under the ledger;
+                             that of GAUGE_COUNT is the stamp to stay below */
     uint64_t size_stop;   /* a larger request takes the slow path */
     uint64_t size_limit;  /* a larger request must ask */
     uint64_t largest;
@@ -48,13 +50,36 @@ TT_INLINE int64_t slot_value(const struct tt_slot *slot, enum gauge gauge)
     if (gauge == GAUGE_TOTAL)
         return total;
     if (gauge == GAUGE_COUNT)
-        return __atomic_load_n(&slot->count, __ATOMIC_RELAXED);
+        return (int64_t)(__atomic_load_n(&slot->stamp, __ATOMIC_RELAXED) >>
+                         EPOCH_BITS);
     return total - __atomic_load_n(&slot->freed, __ATOMIC_RELAXED);
+}
+
+/* One more allocation. */
+#define STAMP_ONE ((uint64_t)1 << EPOCH_BITS)
+
+/* Up to which value of a gauge the thread need not ask. */
+TT_INLINE int64_t slot_stop(const struct tt_slot *slot, enum gauge gauge)
+{
+    const int64_t stop = __atomic_load_n(&slot->stop[gauge], __ATOMIC_RELAXED);
+    if (gauge != GAUGE_COUNT || stop == STOP_ASK || stop == TT_NO_LIMIT)
+        return stop;
+    return stop >> EPOCH_BITS;
+}
+
+TT_INLINE void slot_stop_set(struct tt_slot *slot, enum gauge gauge,
+                             int64_t stop)
+{
+    if (gauge == GAUGE_COUNT && stop != STOP_ASK)
+        stop = stop < INT64_MAX >> EPOCH_BITS
+                   ? (int64_t)((uint64_t)stop << EPOCH_BITS | EPOCH_MAX)
+                   : TT_NO_LIMIT;
+    __atomic_store_n(&slot->stop[gauge], stop, __ATOMIC_RELAXED);
 }
 
 TT_INLINE int64_t slot_blocks(const struct tt_slot *slot)
 {
-    return __atomic_load_n(&slot->count, __ATOMIC_RELAXED) -
+    return slot_value(slot, GAUGE_COUNT) -
            __atomic_load_n(&slot->freed_count, __ATOMIC_RELAXED);
 }
 

@@ -22,8 +22,12 @@ static void double_free(const struct tt_misuse_report *report,
 {
     const bool is_free = report->call[0] == 'f';
     tt_text_add(text, "%s of a ", is_free ? "double free" : report->call);
-    tt_text_size(text, report->block.size);
-    tt_text_add(text, " block%s", is_free ? "" : " that was freed already");
+    /* A freed block's size goes with its memory. */
+    if (report->block.size) {
+        tt_text_size(text, report->block.size);
+        tt_text_add(text, " ");
+    }
+    tt_text_add(text, "block%s", is_free ? "" : " that was freed already");
     address_add(report, text);
     tt_text_add(text, "\n");
     tt_stack_lines(text, "  allocated by    ", report->block.stack,
