@@ -64,8 +64,8 @@ static struct tt_slot *slot_new(void)
 
 static void slot_greet(struct tt_slot *slot, pid_t self)
 {
-    slots.numbers++;
-    const uint32_t number = TT_MIN(slots.numbers, THREAD_MAX);
+    const uint32_t next = ++slots.numbers;
+    const uint32_t number = TT_MIN(next, THREAD_MAX);
     slot->thread_id = self;
     slot->orphan = 0;
     slot->thread_bits = (uint64_t)number << THREAD_SHIFT;

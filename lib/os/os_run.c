@@ -238,7 +238,7 @@ static int fd_raise(int fd)
 
 static bool sockets_open(struct run *run)
 {
-    int pair[2];
+    int pair[2] = { -1, -1 };
     run->ours = run->theirs = -1;
     if (CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return false;
