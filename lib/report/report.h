@@ -39,7 +39,7 @@ bool tt_report_live_from(void (*function)(void), struct tt_sites *sites);
 /* The epoch of the open window, 0 if there is none. */
 uint32_t tt_report_window_epoch(void);
 
-/* Where a stack's first frame outside libc is, for tether_failure.file and
+/* Where a stack's first frame with a known line is, for tether_failure.file and
  * .line. False: not known. The string lives as long as the process. */
 bool tt_report_where(uint32_t stack, const char **file, unsigned *line);
 

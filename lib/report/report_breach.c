@@ -134,15 +134,14 @@ bool tt_report_where(uint32_t stack, const char **file, unsigned *line)
     const size_t count = tt_stack_shown(stack, frames, TT_COUNT(frames));
     *file = NULL;
     *line = 0;
-    if (count == 0)
-        return false;
-    const struct tt_name *const name =
-        frames[tt_stack_first_user(frames, count)];
-    if (!name->path || !name->line)
-        return false;
-    *file = name->path;
-    *line = name->line;
-    return true;
+    for (size_t i = 0; i < count; i++) {
+        if (!frames[i]->path || !frames[i]->line)
+            continue;
+        *file = frames[i]->path;
+        *line = frames[i]->line;
+        return true;
+    }
+    return false;
 }
 
 void tt_report_lock(void)

@@ -22,13 +22,7 @@
 #include "base/base_time.h"
 #include "os/os.h"
 #include "report/report_maps.h"
-
-#ifndef TT_ANALYSE_RELATIVE
-#    define TT_ANALYSE_RELATIVE "../libexec/tether/tether-analyse"
-#endif
-#ifndef TT_ANALYSE_PATH
-#    define TT_ANALYSE_PATH "/usr/local/libexec/tether/tether-analyse"
-#endif
+#include "stack/stack.h"
 
 #define HELLO        "tether-names 1\n"
 #define WITHIN_MS    5000
@@ -47,7 +41,7 @@ static struct {
     struct known *buckets[BUCKETS];
     struct tt_name_module *modules;
     bool broken; /* do not start the analyser again */
-    bool told;
+    bool told, depth_told;
     char why[256]; /* why names are missing, "" if they are not */
 } names;
 
@@ -140,52 +134,6 @@ static struct tt_name_module *module_get(const char *name, size_t len)
                                        .is_libc = module_is_libc(copy) };
     names.modules = module;
     return module;
-}
-
-/* ---- where the analyser is ---- */
-
-static bool path_try(struct tt_text *path, const char *folder, size_t len,
-                     const char *rest)
-{
-    path->len = 0;
-    tt_text_bytes(path, folder, len);
-    tt_text_add(path, "%s", rest);
-    return !path->cut && access(path->data, X_OK) == 0;
-}
-
-/* Places relative to the file that this code was loaded from: a build tree,
- * the unit tests' folder in it, an installed prefix that may have moved. */
-static bool analyser_beside_us(struct tt_text *path)
-{
-    static const char *const rests[] = { "/tether-analyse",
-                                         "/" TT_ANALYSE_RELATIVE,
-                                         "/../libexec/tether/tether-analyse",
-                                         "/../../libexec/tether/tether-analyse",
-                                         "/../bin/tether-analyse",
-                                         "/../lib/tether-analyse" };
-    struct tt_text maps;
-    struct tt_map map;
-    bool found = false;
-    tt_text_make(&maps);
-    if (tt_maps_read(&maps) &&
-        tt_maps_find(&maps, (uintptr_t)&analyser_beside_us, &map)) {
-        while (map.path_len > 0 && map.path[map.path_len - 1] != '/')
-            map.path_len--;
-        for (size_t i = 0; i < TT_COUNT(rests) && map.path_len && !found; i++)
-            found = path_try(path, map.path, map.path_len - 1, rests[i]);
-    }
-    tt_text_drop(&maps);
-    return found;
-}
-
-bool tt_names_analyser(struct tt_text *path)
-{
-    const char *const told = tt_os_env("TETHER_ANALYSE");
-    if (told && told[0])
-        return path_try(path, told, strlen(told), "");
-    if (analyser_beside_us(path))
-        return true;
-    return path_try(path, "", 0, TT_ANALYSE_PATH);
 }
 
 /* ---- the answer ---- */
@@ -465,6 +413,21 @@ void tt_name_text(struct tt_text *text, const struct tt_name *name)
     }
 }
 
+static void depth_tell(struct tt_text *text)
+{
+    const struct tt_name_module *module = names.modules;
+    while (module && !module->cut)
+        module = module->next;
+    if (!module || names.depth_told)
+        return;
+    names.depth_told = true;
+    tt_text_add(text,
+                "stacks end after %u frames; TETHER_STACK_DEPTH=%u shows who "
+                "called %s\n",
+                tt_stack_depth, TT_MIN(tt_stack_depth * 4, TT_STACK_DEPTH_MAX),
+                module->name);
+}
+
 void tt_names_tell_trouble(struct tt_text *text)
 {
     tt_names_lock();
@@ -472,6 +435,7 @@ void tt_names_tell_trouble(struct tt_text *text)
         names.told = true;
         tt_text_add(text, "names are missing: %s\n", names.why);
     }
+    depth_tell(text);
     for (struct tt_name_module *module = names.modules; module;
          module = module->next) {
         if (!module->shown || !module->lacks_debug || module->told)

@@ -25,6 +25,7 @@ struct tt_name_module {
     const char *name; /* base name, never NULL */
     bool lacks_debug; /* it could have debug information and has none */
     bool shown;       /* code of it was shown without file and line */
+    bool cut;         /* a shown stack ends in it: who called is not known */
     bool told;        /* that it lacks debug information was said */
     bool is_libc;     /* libc, the loader, libm */
 };

@@ -169,14 +169,28 @@ void tt_sites_sort(struct tt_sites *sites)
 
 /* ---- merging ---- */
 
-/* The frames that make the site of a stack. */
-static void neighbours_get(uint32_t stack, const struct tt_name **pair)
+/* The runs that make the site of a stack. */
+struct neighbours {
+    struct tt_run runs[NEIGHBOURS];
+};
+
+static void neighbours_get(uint32_t stack, struct neighbours *pair)
 {
-    const struct tt_name *frames[TT_STACK_SHOWN_MAX];
-    const size_t count = tt_stack_shown(stack, frames, TT_COUNT(frames));
-    const size_t first = tt_stack_first_user(frames, count);
+    struct tt_run runs[TT_STACK_SHOWN_MAX];
+    const size_t count = tt_stack_runs(stack, runs, TT_COUNT(runs));
+    const size_t first = tt_runs_first_user(runs, count);
+    memset(pair, 0, sizeof *pair);
+    for (size_t i = 0; i < NEIGHBOURS && first + i < count; i++)
+        pair->runs[i] = runs[first + i];
+}
+
+static bool neighbours_same(const struct neighbours *a,
+                            const struct neighbours *b)
+{
     for (size_t i = 0; i < NEIGHBOURS; i++)
-        pair[i] = first + i < count ? frames[first + i] : NULL;
+        if (!tt_run_same(&a->runs[i], &b->runs[i]))
+            return false;
+    return true;
 }
 
 static void row_join(struct tt_site_row *into, const struct tt_site_row *row)
@@ -193,7 +207,7 @@ static void row_join(struct tt_site_row *into, const struct tt_site_row *row)
 void tt_sites_merge(struct tt_sites *sites)
 {
     const size_t most = TT_MIN(sites->count, (size_t)MERGE_MAX);
-    const struct tt_name *sites_of[MERGE_MAX][NEIGHBOURS];
+    struct neighbours sites_of[MERGE_MAX];
     uint32_t stacks[MERGE_MAX] = { 0 };
     size_t kept = 0;
     for (size_t i = 0; i < most; i++)
@@ -201,22 +215,34 @@ void tt_sites_merge(struct tt_sites *sites)
     tt_stacks_resolve(stacks, most);
     for (size_t i = 0; i < most; i++) {
         const struct tt_site_row row = sites->rows[i];
-        const struct tt_name *pair[NEIGHBOURS];
+        struct neighbours pair;
         size_t same = 0;
-        neighbours_get(row.stack, pair);
-        while (same < kept && memcmp(sites_of[same], pair, sizeof pair) != 0)
+        neighbours_get(row.stack, &pair);
+        while (same < kept && !neighbours_same(&sites_of[same], &pair))
             same++;
         if (same < kept) {
             row_join(&sites->rows[same], &row);
         } else {
-            memcpy(sites_of[kept], pair, sizeof pair);
-            sites->rows[kept++] = row;
+            sites_of[kept] = pair;
+            sites->rows[kept] = row;
+            sites->rows[kept++].open = pair.runs[0].open;
         }
     }
     for (size_t i = most; i < sites->count; i++)
         sites->rows[kept++] = sites->rows[i];
     sites->count = kept;
     tt_site_rows_sort(sites->rows, kept, row_before);
+}
+
+static bool known_before(const struct tt_site_row *a,
+                         const struct tt_site_row *b)
+{
+    return a->open != b->open ? b->open : row_before(a, b);
+}
+
+void tt_sites_known_first(struct tt_sites *sites)
+{
+    tt_site_rows_sort(sites->rows, sites->count, known_before);
 }
 
 /* ---- words ---- */
@@ -229,16 +255,16 @@ void tt_text_count(struct tt_text *text, int64_t count, const char *one)
 
 void tt_site_who(struct tt_text *text, uint32_t stack)
 {
-    const struct tt_name *pair[NEIGHBOURS];
-    neighbours_get(stack, pair);
-    if (!pair[0]) {
+    struct neighbours pair;
+    neighbours_get(stack, &pair);
+    if (!pair.runs[0].inner) {
         tt_text_add(text, "an unknown place");
         return;
     }
-    tt_name_text(text, pair[0]);
-    if (pair[1]) {
+    tt_run_text(text, &pair.runs[0]);
+    if (pair.runs[1].inner) {
         tt_text_add(text, " from ");
-        tt_name_text(text, pair[1]);
+        tt_run_text(text, &pair.runs[1]);
     }
 }
 
@@ -262,7 +288,7 @@ static void row_text(struct tt_text *text, const struct tt_site_row *row,
                     : 0);
     tt_text_fixed(&cell, bytes, sizeof bytes);
     tt_text_count(&cell, row->blocks, "block");
-    column(text, 10, &cell);
+    column(text, 12, &cell);
     tt_site_who(text, row->stack);
     tt_text_add(text, "\n");
 }

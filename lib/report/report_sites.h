@@ -22,6 +22,7 @@ struct tt_site_row {
     int64_t stack_bytes; /* of 'stack' alone */
     unsigned stacks;     /* rows that are in this site */
     bool used;
+    bool open; /* of a site: who called is not known */
 };
 
 struct tt_sites {
@@ -50,6 +51,9 @@ void tt_site_rows_sort(struct tt_site_row *rows, size_t count,
 
 /* Makes sites of sorted rows. Asks for names. */
 void tt_sites_merge(struct tt_sites *sites);
+
+/* Puts the sites last whose stacks end before code of the user's. */
+void tt_sites_known_first(struct tt_sites *sites);
 
 /* Adds the rows of the first 'max' sites, 80 columns wide where names allow:
  *   '  4.2 MiB  52 %  13 blocks  node_new (cache.c:77) from put (cache.c:90)'

@@ -85,21 +85,116 @@ void tt_stacks_resolve(const uint32_t *stacks, size_t count)
     tt_mem_give(all, total * sizeof *all);
 }
 
-void tt_stack_who(struct tt_text *text, uint32_t stack)
+/* ---- runs ---- */
+
+/* Can this frame be one of several in a run? */
+static bool name_collapses(const struct tt_name *name)
+{
+    return name->kind != TT_NAME_DEBUG && name->module->lacks_debug &&
+           !tt_report_verbose();
+}
+
+static void run_extend(struct tt_run *run, const struct tt_name *name)
+{
+    if (!name->function)
+        return;
+    if (!run->inner->function)
+        run->inner = name;
+    else
+        run->outer = name;
+}
+
+/* Was the stack recorded to the end? */
+static bool stack_is_cut(uint32_t stack)
+{
+    const uintptr_t *addresses;
+    return tt_stack_depth < TT_STACK_DEPTH_MAX &&
+           tt_stack_frames(stack, &addresses) >= tt_stack_depth;
+}
+
+size_t tt_stack_runs(uint32_t stack, struct tt_run *runs, size_t max)
 {
     const struct tt_name *frames[TT_STACK_SHOWN_MAX];
-    const size_t count = tt_stack_shown(stack, frames, TT_COUNT(frames));
-    if (count == 0)
-        tt_text_add(text, "an unknown place");
+    const size_t frames_count = tt_stack_shown(stack, frames, TT_COUNT(frames));
+    size_t count = 0;
+    for (size_t i = 0; i < frames_count; i++) {
+        const struct tt_name *const name = frames[i];
+        if (i > 0 && name_collapses(name) && name_collapses(frames[i - 1]) &&
+            frames[i - 1]->module == name->module) {
+            run_extend(&runs[count - 1], name);
+            continue;
+        }
+        if (count == max)
+            break;
+        runs[count++] = (struct tt_run){ .inner = name };
+    }
+    if (count > 0 && name_collapses(runs[count - 1].inner))
+        runs[count - 1].open = stack_is_cut(stack);
+    return count;
+}
+
+size_t tt_runs_first_user(const struct tt_run *runs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!runs[i].inner->module->is_libc)
+            return i;
+    return 0;
+}
+
+bool tt_run_same(const struct tt_run *a, const struct tt_run *b)
+{
+    if (!a->inner || !b->inner)
+        return a->inner == b->inner;
+    const bool collapses = name_collapses(a->inner);
+    if (collapses != name_collapses(b->inner) || a->open != b->open)
+        return false;
+    if (!collapses)
+        return a->inner == b->inner;
+    if (a->inner->module != b->inner->module)
+        return false;
+    const char *const a_entry = (a->outer ? a->outer : a->inner)->function;
+    const char *const b_entry = (b->outer ? b->outer : b->inner)->function;
+    return a->open || a_entry == b_entry ||
+           (a_entry && b_entry && strcmp(a_entry, b_entry) == 0);
+}
+
+void tt_run_text(struct tt_text *text, const struct tt_run *run)
+{
+    struct tt_name_module *const module = run->inner->module;
+    if (run->open)
+        tt_text_add(text, "somewhere in %s", module->name);
+    else if (run->outer)
+        tt_text_add(text, "%s ... %s (%s)", run->inner->function,
+                    run->outer->function, module->name);
     else
-        tt_name_text(text, frames[tt_stack_first_user(frames, count)]);
+        tt_name_text(text, run->inner);
+    module->shown = module->shown || run->open || run->outer;
+    module->cut = module->cut || run->open;
+}
+
+/* ---- words ---- */
+
+void tt_stack_who(struct tt_text *text, uint32_t stack)
+{
+    struct tt_run runs[TT_STACK_SHOWN_MAX];
+    const size_t count = tt_stack_runs(stack, runs, TT_COUNT(runs));
+    const size_t first = tt_runs_first_user(runs, count);
+    if (count == 0) {
+        tt_text_add(text, "an unknown place");
+        return;
+    }
+    tt_run_text(text, &runs[first]);
+    if (name_collapses(runs[first].inner) && first + 1 < count) {
+        tt_text_add(text, " from ");
+        tt_run_text(text, &runs[first + 1]);
+    }
 }
 
 void tt_stack_lines(struct tt_text *text, const char *first, uint32_t stack,
                     size_t max)
 {
-    const struct tt_name *frames[TT_STACK_SHOWN_MAX];
-    const size_t count = tt_stack_shown(stack, frames, TT_COUNT(frames));
+    struct tt_run runs[TT_STACK_SHOWN_MAX];
+    const size_t count = tt_stack_runs(stack, runs, TT_COUNT(runs));
     const int indent = (int)strlen(first);
     if (count == 0)
         tt_text_add(text, "%san unknown place\n", first);
@@ -108,7 +203,7 @@ void tt_stack_lines(struct tt_text *text, const char *first, uint32_t stack,
             tt_text_add(text, "%s", first);
         else
             tt_text_add(text, "%*s", indent, "");
-        tt_name_text(text, frames[i]);
+        tt_run_text(text, &runs[i]);
         tt_text_add(text, "\n");
     }
     if (count > max)

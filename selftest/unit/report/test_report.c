@@ -131,9 +131,10 @@ REPORT_TEST(breach_of_max_heap)
         "                cache_put (cache.c:90)\n"
         "live at that instant, without the request: 13.1 KiB in 14 blocks, by "
         "site:\n"
-        "     13 KiB   99 %   13 blocks  node_new (cache.c:77) from cache_put "
+        "     13 KiB   99 %     13 blocks  node_new (cache.c:77) from "
+        "cache_put "
         "(cache.c:90)\n"
-        "       96 B    1 %     1 block  session_new (cache.c:41) from "
+        "       96 B    1 %       1 block  session_new (cache.c:41) from "
         "cache_login (cache.c:60)\n");
     for (int i = 0; i < 13; i++)
         free(nodes[i]);

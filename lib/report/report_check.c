@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The checks behind the assertions, and their words. A check that passes does
+ * nothing but ask: it names and formats nothing.
+ *
+ *   `alice` is still alive: 96 B, allocated by session_new (cache.c:41)
+ *     allocated by  session_new (cache.c:41)
+ *                   cache_login (cache.c:60)
+ *   nobody called free on it; whoever should have drops it too late or not
+ *
+ * Hook: not inside malloc; what runs here is guarded, so that nothing of it
+ * is counted as the test's.
+ */
+#include <tether/check.h>
+
+#include <string.h>
+#include <tether/heap.h>
+#include <tether/window.h>
+
+#include "base/base_options.h"
+#include "os/os.h"
+#include "ref/ref.h"
+#include "report/report.h"
+#include "report/report_stack.h"
+#include "stack/stack.h"
+
+#define STACK_LINES_MAX 8
+#define SITES_MAX       5
+#define NAME_MAX_SHOWN  200
+#define WITHIN_MS       1000 /* the defaults of tether/eventually.h */
+#define FOR_MS          200
+
+static void text_begin(struct tt_text *text, struct tether_message *why)
+{
+    tt_text_fixed(text, why->text, sizeof why->text);
+}
+
+/* The last newline would be an empty line in a framework's output. */
+static void text_end(struct tt_text *text)
+{
+    tt_names_tell_trouble(text);
+    if (text->len > 0 && text->data[text->len - 1] == '\n')
+        text->data[--text->len] = '\0';
+}
+
+static enum tether_outcome unchecked(struct tether_message *why,
+                                     const char *reason)
+{
+    struct tt_text text;
+    text_begin(&text, why);
+    tt_text_add(&text, "%s", reason);
+    return TETHER_UNCHECKED;
+}
+
+/* Why nothing can be said of a reference, or NULL. */
+static const char *blind_reason(uint64_t bits)
+{
+    const char *const window = tether_window_blind();
+    return window ? window : tt_ref_blind_reason(bits);
+}
+
+/* ---- references ---- */
+
+static void name_add(struct tt_text *text, const char *name)
+{
+    tt_text_add(text, "`%.*s`", NAME_MAX_SHOWN, name && name[0] ? name : "it");
+}
+
+/* '`alice` is still alive: 96 B, allocated by session_new (cache.c:41)' */
+static void still_alive(struct tt_text *text, const struct tt_ref_about *about)
+{
+    name_add(text, about->name);
+    tt_text_add(text, " is still alive: ");
+    tt_text_size(text, about->words.size);
+    tt_text_add(text, ", allocated by ");
+    tt_stack_who(text, about->words.alloc_stack);
+}
+
+static void alloc_lines(struct tt_text *text, const struct tt_ref_about *about)
+{
+    tt_stack_lines(text, "  allocated by  ", about->words.alloc_stack,
+                   STACK_LINES_MAX);
+}
+
+enum tether_outcome tether_check_collected(tether_weak ref,
+                                           struct tether_message *why)
+{
+    struct tt_ref_about about;
+    struct tt_text text;
+    if (tt_ref_blind(ref.bits))
+        return unchecked(why, blind_reason(ref.bits));
+    if (!tether_weak_get(ref))
+        return TETHER_PASSED;
+    tt_enter();
+    tt_ref_about("tether_check_collected", ref.bits, &about);
+    text_begin(&text, why);
+    still_alive(&text, &about);
+    tt_text_add(&text, "\n");
+    alloc_lines(&text, &about);
+    tt_text_add(&text, "nothing has freed it yet; wait with "
+                       "ASSERT_EVENTUALLY_COLLECTED if another thread will\n");
+    text_end(&text);
+    tt_leave();
+    return TETHER_FAILED;
+}
+
+enum tether_outcome tether_check_alive(tether_weak ref,
+                                       struct tether_message *why)
+{
+    struct tt_ref_about about;
+    struct tt_text text;
+    if (tt_ref_blind(ref.bits))
+        return unchecked(why, blind_reason(ref.bits));
+    if (tether_weak_get(ref))
+        return TETHER_PASSED;
+    tt_enter();
+    tt_ref_about("tether_check_alive", ref.bits, &about);
+    text_begin(&text, why);
+    name_add(&text, about.name);
+    tt_text_add(&text, " is dead: ");
+    tt_text_size(&text, about.words.size);
+    tt_text_add(&text, ", freed by ");
+    tt_stack_who(&text, about.words.free_stack);
+    tt_text_add(&text, "\n");
+    tt_stack_lines(&text, "  freed by      ", about.words.free_stack,
+                   STACK_LINES_MAX);
+    alloc_lines(&text, &about);
+    if (about.words.free_thread != tt_thread_number())
+        tt_text_add(
+            &text, "freed by thread %u, %llu ms ago\n", about.words.free_thread,
+            (unsigned long long)((tt_os_now_ns() - about.words.freed_ns) /
+                                 1000000u));
+    text_end(&text);
+    tt_leave();
+    return TETHER_FAILED;
+}
+
+enum tether_outcome tether_check_enqueued(tether_phantom ref,
+                                          struct tether_message *why)
+{
+    struct tt_ref_about about;
+    struct tt_text text;
+    if (tt_ref_blind(ref.bits))
+        return unchecked(why, blind_reason(ref.bits));
+    if (tether_phantom_enqueued(ref))
+        return TETHER_PASSED;
+    tt_enter();
+    tt_ref_about("tether_check_enqueued", ref.bits, &about);
+    text_begin(&text, why);
+    if (about.alive) {
+        tt_text_add(&text, "no record of ");
+        name_add(&text, about.name);
+        tt_text_add(&text, " entered its queue: ");
+        still_alive(&text, &about);
+        tt_text_add(&text, "\n");
+        alloc_lines(&text, &about);
+    } else {
+        tt_text_add(&text, "no record of ");
+        name_add(&text, about.name);
+        tt_text_add(&text, " entered its queue: the queue was dropped before "
+                           "the object died\n");
+    }
+    text_end(&text);
+    tt_leave();
+    return TETHER_FAILED;
+}
+
+/* ---- a function's blocks ---- */
+
+enum tether_outcome tether_check_none_alive(void (*function)(void),
+                                            const char *name,
+                                            struct tether_message *why)
+{
+    struct tt_text text;
+    struct tt_sites sites;
+    if (!function)
+        tt_die("tether_check_none_alive",
+               "the function is NULL; pass its name");
+    if (tether_window_blind() || !tt_heap_sees())
+        return unchecked(why, blind_reason(0));
+    if (tt_stack_depth == 0)
+        return unchecked(why, "TETHER_STACK_DEPTH is 0, so nobody knows which "
+                              "function allocated what");
+    tt_enter();
+    if (!tt_report_live_from(function, &sites)) {
+        tt_leave();
+        return unchecked(why, "the function has no entry in an unwind table, "
+                              "so its allocations cannot be told apart");
+    }
+    const bool passed = sites.blocks == 0;
+    if (!passed) {
+        text_begin(&text, why);
+        tt_text_count(&text, sites.blocks, "block");
+        tt_text_add(&text, " of `%.*s` %s still alive: ", NAME_MAX_SHOWN, name,
+                    sites.blocks == 1 ? "is" : "are");
+        tt_text_size(&text, (uint64_t)sites.bytes);
+        tt_text_add(&text, "\n");
+        tt_sites_sort(&sites);
+        tt_sites_merge(&sites);
+        tt_sites_text(&text, &sites, SITES_MAX);
+        tt_stack_lines(&text, "  the first by  ", sites.rows[0].stack,
+                       STACK_LINES_MAX);
+        text_end(&text);
+    }
+    tt_sites_drop(&sites);
+    tt_leave();
+    return passed ? TETHER_PASSED : TETHER_FAILED;
+}
+
+/* ---- waits ---- */
+
+/* '(63 polls in 501 ms)' */
+static void polls_add(struct tt_text *text, const struct tether_wait *wait)
+{
+    tt_text_add(text, " (");
+    tt_text_count(text, wait->polls, "poll");
+    tt_text_add(text, " in %u ms)", wait->elapsed_ms);
+}
+
+static void refused_text(struct tt_text *text, const char *expression,
+                         const struct tether_wait *wait)
+{
+    tt_text_add(text,
+                "the options of the wait for `%.*s` contradict each "
+                "other",
+                NAME_MAX_SHOWN, expression);
+    if (wait->text)
+        tt_text_add(text, ": `%.*s`", NAME_MAX_SHOWN, wait->text);
+    tt_text_add(text, "\nwrite .within_ms for EVENTUALLY, .for_ms for "
+                      "CONSISTENTLY, and .every_ms above 0 and below either\n");
+}
+
+static void eventually_text(struct tt_text *text, const char *expression,
+                            const struct tether_wait *wait)
+{
+    tt_text_add(text, "`%.*s` did not become true within %u ms", NAME_MAX_SHOWN,
+                expression, wait->within_ms ? wait->within_ms : WITHIN_MS);
+    polls_add(text, wait);
+    tt_text_add(text, "\n");
+}
+
+static void consistently_text(struct tt_text *text, const char *expression,
+                              const struct tether_wait *wait)
+{
+    tt_text_add(text,
+                "`%.*s` did not stay true for %u ms: it broke after "
+                "%u ms, at poll %u\n",
+                NAME_MAX_SHOWN, expression,
+                wait->for_ms ? wait->for_ms : FOR_MS, wait->elapsed_ms,
+                wait->polls);
+}
+
+static enum tether_outcome wait_judge(tether_status status,
+                                      enum tether_poll_kind kind,
+                                      const char *expression,
+                                      const struct tether_wait *wait,
+                                      struct tether_message *why)
+{
+    struct tt_text text;
+    if (status == TETHER_OK)
+        return TETHER_PASSED;
+    text_begin(&text, why);
+    if (status == TETHER_REFUSED)
+        refused_text(&text, expression, wait);
+    else if (kind == TETHER_POLL_EVENTUALLY)
+        eventually_text(&text, expression, wait);
+    else
+        consistently_text(&text, expression, wait);
+    text_end(&text);
+    return TETHER_FAILED;
+}
+
+enum tether_outcome tether_check_eventually(tether_predicate is_true, void *ctx,
+                                            const char *expression,
+                                            struct tether_wait *wait,
+                                            struct tether_message *why)
+{
+    return wait_judge(tether_eventually(is_true, ctx, wait),
+                      TETHER_POLL_EVENTUALLY, expression, wait, why);
+}
+
+enum tether_outcome tether_check_consistently(tether_predicate is_true,
+                                              void *ctx, const char *expression,
+                                              struct tether_wait *wait,
+                                              struct tether_message *why)
+{
+    return wait_judge(tether_consistently(is_true, ctx, wait),
+                      TETHER_POLL_CONSISTENTLY, expression, wait, why);
+}
+
+enum tether_outcome tether_check_polling(const struct tether_polling *polling,
+                                         const char *expression,
+                                         struct tether_message *why)
+{
+    char question[NAME_MAX_SHOWN + 1];
+    const size_t len = TT_MIN(tt_option_first(expression), sizeof question - 1);
+    memcpy(question, expression, len);
+    question[len] = '\0';
+    return wait_judge(polling->status, (enum tether_poll_kind)polling->kind,
+                      question, &polling->wait, why);
+}
+
+enum tether_outcome
+tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
+                                  struct tether_message *why)
+{
+    struct tt_ref_about about;
+    struct tt_text text;
+    const tether_status status = tether_eventually_collected(ref, wait);
+    if (status == TETHER_OK)
+        return TETHER_PASSED;
+    if (status == TETHER_BLIND)
+        return unchecked(why, blind_reason(ref.bits));
+    tt_enter();
+    tt_ref_about("tether_check_eventually_collected", ref.bits, &about);
+    text_begin(&text, why);
+    if (status == TETHER_REFUSED) {
+        refused_text(&text, about.name, wait);
+    } else {
+        still_alive(&text, &about);
+        tt_text_add(&text, "\n  %u ms later; waited for at most %u ms\n",
+                    wait->elapsed_ms,
+                    wait->within_ms ? wait->within_ms : WITHIN_MS);
+        alloc_lines(&text, &about);
+    }
+    text_end(&text);
+    tt_leave();
+    return TETHER_FAILED;
+}
