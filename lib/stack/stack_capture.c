@@ -14,6 +14,7 @@
 #include "stack/stack.h"
 
 #include "stack/stack_rule.h"
+#include "stack/stack_shadow.h"
 #include "stack/stack_table.h"
 #include "stack/stack_walk.h"
 
@@ -28,6 +29,8 @@ unsigned tt_stack_depth = 8;
 /* What a thread keeps between captures. */
 struct thread_cache {
     struct tt_range own;
+    bool busy; /* the shadow is being changed */
+    struct tt_shadow shadow;
 };
 
 void tt_stack_setup(void)
@@ -47,7 +50,7 @@ static unsigned walk_by_fp(const struct tt_range *own, uintptr_t frame,
     while (count < depth) {
         const struct tt_frame_record *const record = (const void *)frame;
         frames[count] = record->return_address;
-        sum += tt_stack_hash_part(frames[count], count);
+        sum += tt_stack_sum_part(frames[count], count);
         count++;
         const uintptr_t next = record->caller_fp;
         if (next <= frame || next > last || next % 8 != 0)
@@ -58,51 +61,41 @@ static unsigned walk_by_fp(const struct tt_range *own, uintptr_t frame,
     return count;
 }
 
-/* Unwinds by rules. '*plain': following frame pointers would have found the
- * same 'depth' frames. */
-static unsigned walk_by_rules(struct tt_range *own, uintptr_t frame,
-                              uintptr_t *frames, unsigned depth, bool *plain)
+/* Unwinds by rules alone and remembers nothing of it. */
+static uint32_t capture_by_rules(struct tt_walk *walk, unsigned depth)
 {
-    struct tt_walk walk;
-    *plain = false;
-    if (!tt_walk_start(&walk, frame, own))
-        return 0;
+    uintptr_t frames[TT_STACK_DEPTH_MAX];
     unsigned count = 1;
-    tt_rule rules_all_plain = TT_RULE_PLAIN, rule;
-    frames[0] = walk.pc + 1;
-    while (count < depth && tt_walk_step(&walk, &rule, &frames[count])) {
-        if (rule != TT_RULE_PLAIN)
-            rules_all_plain = 0;
+    tt_rule rule;
+    frames[0] = walk->pc + 1;
+    while (count < depth && tt_walk_step(walk, &rule, &frames[count]))
         count++;
-    }
-    *plain = rules_all_plain && count == depth;
-    return count;
+    return tt_stack_intern(frames, count);
 }
 
-static struct thread_cache *cache_make(void)
+static TT_NOINLINE uint32_t capture_slowly(struct thread_cache *cache,
+                                           uintptr_t frame, unsigned depth)
+{
+    struct tt_walk walk;
+    if (!tt_walk_start(&walk, frame, &cache->own))
+        return 0;
+    /* Nothing about a foreign stack is remembered. In a signal handler that
+     * interrupted a capture of this thread the shadow may be half written. */
+    if (!tt_range_widen(&cache->own, frame) || cache->busy)
+        return capture_by_rules(&walk, depth);
+    cache->busy = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    const uint32_t id = tt_shadow_capture(&cache->shadow, &walk, depth);
+    atomic_signal_fence(memory_order_seq_cst);
+    cache->busy = false;
+    return id;
+}
+
+static TT_COLD struct thread_cache *cache_make(void)
 {
     struct thread_cache *const cache = tt_mem_take(sizeof *cache);
     tt_self.stack_cache = cache;
     return cache;
-}
-
-static TT_NOINLINE uint32_t capture_by_rules(struct thread_cache *cache,
-                                             uintptr_t frame, unsigned depth)
-{
-    uintptr_t frames[TT_STACK_DEPTH_MAX];
-    bool plain;
-    const uint32_t generation = tt_rules_generation;
-    const unsigned count =
-        walk_by_rules(&cache->own, frame, frames, depth, &plain);
-    if (count == 0)
-        return 0;
-    struct tt_stack *const stack =
-        tt_stack_keep(frames, count, tt_stack_hash(frames, count));
-    if (!stack)
-        return 0;
-    if (plain)
-        atomic_store_explicit(&stack->plain, generation, memory_order_relaxed);
-    return stack->id;
 }
 
 uint32_t tt_stack_capture(void *frame_at, unsigned depth)
@@ -112,19 +105,24 @@ uint32_t tt_stack_capture(void *frame_at, unsigned depth)
     depth = tt_stack_depth_bound(depth);
     if (TT_UNLIKELY(depth == 0 || (!cache && !(cache = cache_make()))))
         return 0;
-    if (frame >= cache->own.low && frame < cache->own.high) {
-        uintptr_t frames[TT_STACK_DEPTH_MAX];
-        uint64_t hash;
-        const unsigned count =
-            walk_by_fp(&cache->own, frame, frames, depth, &hash);
-        const struct tt_stack *const stack =
-            count == depth ? tt_stack_find(frames, count, hash) : NULL;
-        if (stack &&
-            atomic_load_explicit(&stack->plain, memory_order_relaxed) ==
-                tt_rules_generation)
-            return stack->id;
-    }
-    return capture_by_rules(cache, frame, depth);
+    const uint32_t generation = tt_rules_generation;
+    if (TT_UNLIKELY(frame < cache->own.low || frame >= cache->own.high))
+        return capture_slowly(cache, frame, depth);
+    const struct tt_frame_record *const record = frame_at;
+    const uint32_t shadow_id =
+        tt_shadow_top(&cache->shadow, generation, tt_machine_cfa(frame),
+                      record->return_address, record->caller_fp, depth);
+    if (shadow_id)
+        return shadow_id;
+    uintptr_t frames[TT_STACK_DEPTH_MAX];
+    uint64_t hash;
+    const unsigned count = walk_by_fp(&cache->own, frame, frames, depth, &hash);
+    const struct tt_stack *const stack =
+        count == depth ? tt_stack_find(frames, count, hash) : NULL;
+    if (stack &&
+        atomic_load_explicit(&stack->plain, memory_order_relaxed) == generation)
+        return stack->id;
+    return capture_slowly(cache, frame, depth);
 }
 
 bool tt_stack_function(uintptr_t pc, uintptr_t *start, uintptr_t *end)

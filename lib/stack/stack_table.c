@@ -29,30 +29,30 @@
 #define CHUNKS      ((TT_STACK_ID_MAX >> TT_STACK_CHUNK_BITS) + 1)
 #define PIECE_BYTES ((size_t)64 * 1024)
 
-/* splitmix64 of 1, 2, ..., made odd. */
-const uint64_t tt_stack_odd[TT_STACK_DEPTH_MAX] = {
-    0xe220a8397b1dcdaf, 0x6e789e6aa1b965f5, 0x06c45d188009454f,
-    0xf88bb8a8724c81ed, 0x1b39896a51a8749b, 0x53cb9f0c747ea2eb,
-    0x2c829abe1f4532e1, 0xc584133ac916ab3d, 0x3ee5789041c98ac3,
-    0xf3b8488c368cb0a7, 0x657eecdd3cb13d09, 0xc2d326e0055bdef7,
-    0x8621a03fe0bbdb7b, 0x8e1f7555983aa92f, 0xb54e0f1600cc4d19,
-    0x84bb3f97971d80ab, 0x7d29825c75521255, 0xc3cf17102b7f7f87,
-    0x3466e9a083914f65, 0xd81a8d2b5a4485ad, 0xdb01602b100b9ed7,
-    0xa9038a921825f10d, 0xedf5f1d90dca2f6b, 0x54496ad67bd2634d,
-    0xdd7c01d4f5407269, 0x935e82f1db4c4f7b, 0x69b82ebc92233301,
-    0x40d29eb57de1d511, 0xa2f09dabb45c6317, 0xee521d7a0f4d3873,
-    0xf16952ee72f3454f, 0x377d35dea8e40225, 0x0c7de8064963bab1,
-    0x05582d37111ac529, 0xd254741f599dc6f7, 0x69630f7593d108c3,
-    0x417ef96181daa383, 0x3c3c41a3b43343a1, 0x6e19905dcbe531df,
-    0x4fa9fa7324851729, 0x84eb4454a792922b, 0x134f7096918175cf,
-    0x07dc930b302278a9, 0x12c015a97019e937, 0xcc06c31652ebf439,
-    0xecee65630a691e37, 0x3e84ecb1763e79ad, 0x690ed476743aae49,
-    0x774615d7b1a1f2e1, 0x22b353f04f4f52db, 0xe3ddd86ba71a5eb1,
-    0xdf268adeb6513357, 0x2098eb73d4367d77, 0x03d6845323ce3c71,
-    0xc952c5620043c715, 0x9b196bca844f1705, 0x30260345dd9e0ec1,
-    0xcf448a5882bb9699, 0xf4a578dccbc87657, 0xbfdeaed9a17b3c8f,
-    0xed79402d1d5c5d7b, 0x55f070ab1cbbf171, 0x3e00a34929a88f1d,
-    0xe255b237b8bb18fb,
+/* TT_STACK_FACTOR to the power of the place. */
+const uint64_t tt_stack_power[TT_STACK_DEPTH_MAX + 1] = {
+    0x0000000000000001, 0x9e6c63d0876a9a47, 0x9817387b01c57fb1,
+    0x54cdbe1b82e0e417, 0x3d774773281b1861, 0x54424df3ab581ce7,
+    0x15c16e114f78fa11, 0x711b6562530594b7, 0xfa542fa276c854c1,
+    0x52e144f853759b87, 0x3c74a97a7c135871, 0x0f0bd212425b8157,
+    0x7545b5c3e2353521, 0x2bc5e64425619627, 0xff24e0a9cf8a1ad1,
+    0xdbe2d614f4f929f7, 0xae6f6d2a759f3981, 0x053618993e2a8cc7,
+    0x2900867111e2c131, 0xf2e434b333650e97, 0x27c03cd7b753e1e1,
+    0x2b5752c57c4eff67, 0xd5be3ba21132cb91, 0xdcf9697d1495af37,
+    0x6fdb97234eb0ae41, 0x364ca0fd89bd6e07, 0x6d213352679fb9f1,
+    0x18343831e7f18bd7, 0x444dc9d0ea231ea1, 0x9441434ba5d458a7,
+    0x759f6d19815f0c51, 0x35ca9f8fdf4f2477, 0x9f1fa5ec6528b301,
+    0x9988667a2f623f47, 0x824e3920e2b642b1, 0x41c83ff378f4f917,
+    0xdfadbfc42e4eeb61, 0xba44bfe1eea5a1e7, 0x70892adeadfadd11,
+    0x08455daea99989b7, 0x238fe859ed3347c1, 0x01d7bb841f4d0087,
+    0x5b91b05269925b71, 0x33385dffc6635657, 0xa48242a168834821,
+    0x2ca372d83a76db27, 0x468df49c05f23dd1, 0x1b27f4902ee8def7,
+    0x8b4677e5abfc6c81, 0x86f0c9b580b1b1c7, 0x9c3885c523a00431,
+    0x83de2e62b730a397, 0x5a7d0fac6e6c34e1, 0x7d07d5c043fc0467,
+    0x6923669499312e91, 0xeafb1e19d1b12437, 0x6a28d06fb7b02141,
+    0xb8381bc2f1c45307, 0xd90cc644394b3cf1, 0x0da5247d7950e0d7,
+    0xcd0c4f85c6b5b1a1, 0xc4ac355adce91da7, 0x5e4d88f0d8a3af51,
+    0xc7d0a728db665977, 0xba00778f377a6601,
 };
 
 struct tt_stack_slots *_Atomic tt_stack_slots;
@@ -69,7 +69,7 @@ uint64_t tt_stack_hash(const uintptr_t *frames, unsigned depth)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < depth; i++)
-        sum += tt_stack_hash_part(frames[i], i);
+        sum += tt_stack_sum_part(frames[i], i);
     return tt_stack_hash_end(sum, depth);
 }
 

@@ -15,21 +15,38 @@ struct tt_stack {
     uint32_t id;
     uint32_t depth;
     _Atomic uint32_t note;  /* tt_stack_note */
-    _Atomic uint32_t plain; /* lib/stack/stack_capture.c's */
+    _Atomic uint32_t plain; /* the generation in which frame pointers find it */
     uintptr_t frames[];
 };
 
-/* Random odd numbers, one for each place in a stack. */
-extern const uint64_t tt_stack_odd[];
+/*
+ * The hash of a stack comes from a sum of its frames, each times a power of
+ * an odd number by its place. So the sum of a stack with one more inner frame
+ * is made from the old one, and outer frames can be cut off again.
+ */
+#define TT_STACK_FACTOR 0x9e6c63d0876a9a47u
+extern const uint64_t tt_stack_power[]; /* 0 to TT_STACK_DEPTH_MAX */
 
-/* The part that one frame adds to the sum from which a hash is made. */
-TT_INLINE uint64_t tt_stack_hash_part(uintptr_t frame, unsigned place)
+/* The part that one frame adds to the sum. */
+TT_INLINE uint64_t tt_stack_sum_part(uintptr_t frame, unsigned place)
 {
-    return frame * tt_stack_odd[place];
+    return frame * tt_stack_power[place];
 }
 
-/* Finishes a sum of parts. Sums of products by random odd numbers differ in
- * their upper half when stacks differ. */
+/* The sum with one more frame inside. */
+TT_INLINE uint64_t tt_stack_sum_grow(uint64_t sum, uintptr_t inner)
+{
+    return sum * TT_STACK_FACTOR + inner;
+}
+
+/* The sum of the innermost 'depth' frames alone, given that of the outer. */
+TT_INLINE uint64_t tt_stack_sum_cut(uint64_t sum, uint64_t outer_sum,
+                                    unsigned depth)
+{
+    return sum - outer_sum * tt_stack_power[depth];
+}
+
+/* Makes the hash. The sum's upper half is the better one. */
 TT_INLINE uint64_t tt_stack_hash_end(uint64_t sum, unsigned depth)
 {
     sum = (sum >> 32 ^ sum) * 0x9e3779b97f4a7c15u + depth;
