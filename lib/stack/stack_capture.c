@@ -62,7 +62,8 @@ static unsigned walk_by_fp(const struct tt_range *own, uintptr_t frame,
 }
 
 /* Unwinds by rules alone and remembers nothing of it. */
-static uint32_t capture_by_rules(struct tt_walk *walk, unsigned depth)
+static TT_NOINLINE uint32_t capture_by_rules(struct tt_walk *walk,
+                                             unsigned depth)
 {
     uintptr_t frames[TT_STACK_DEPTH_MAX];
     unsigned count = 1;
@@ -73,15 +74,15 @@ static uint32_t capture_by_rules(struct tt_walk *walk, unsigned depth)
     return tt_stack_intern(frames, count);
 }
 
-static TT_NOINLINE uint32_t capture_slowly(struct thread_cache *cache,
-                                           uintptr_t frame, unsigned depth)
+/* Captures in the thread's own stack. */
+static uint32_t capture_by_shadow(struct thread_cache *cache, uintptr_t frame,
+                                  unsigned depth)
 {
-    struct tt_walk walk;
-    if (!tt_walk_start(&walk, frame, &cache->own))
-        return 0;
-    /* Nothing about a foreign stack is remembered. In a signal handler that
-     * interrupted a capture of this thread the shadow may be half written. */
-    if (!tt_range_widen(&cache->own, frame) || cache->busy)
+    struct tt_walk walk = { .now = cache->own, .own = &cache->own };
+    tt_walk_begin(&walk, frame);
+    /* In a signal handler that interrupted a capture of this thread the
+     * shadow may be half written. */
+    if (TT_UNLIKELY(cache->busy))
         return capture_by_rules(&walk, depth);
     cache->busy = true;
     atomic_signal_fence(memory_order_seq_cst);
@@ -89,6 +90,19 @@ static TT_NOINLINE uint32_t capture_slowly(struct thread_cache *cache,
     atomic_signal_fence(memory_order_seq_cst);
     cache->busy = false;
     return id;
+}
+
+/* Captures below the part of the stack that is known, or in another one:
+ * nothing about a foreign stack is remembered. */
+static TT_NOINLINE uint32_t capture_elsewhere(struct thread_cache *cache,
+                                              uintptr_t frame, unsigned depth)
+{
+    struct tt_walk walk;
+    if (tt_range_widen(&cache->own, frame))
+        return capture_by_shadow(cache, frame, depth);
+    return tt_walk_start(&walk, frame, &cache->own)
+               ? capture_by_rules(&walk, depth)
+               : 0;
 }
 
 static TT_COLD struct thread_cache *cache_make(void)
@@ -107,7 +121,7 @@ uint32_t tt_stack_capture(void *frame_at, unsigned depth)
         return 0;
     const uint32_t generation = tt_rules_generation;
     if (TT_UNLIKELY(frame < cache->own.low || frame >= cache->own.high))
-        return capture_slowly(cache, frame, depth);
+        return capture_elsewhere(cache, frame, depth);
     const struct tt_frame_record *const record = frame_at;
     const uint32_t shadow_id =
         tt_shadow_top(&cache->shadow, generation, tt_machine_cfa(frame),
@@ -122,7 +136,7 @@ uint32_t tt_stack_capture(void *frame_at, unsigned depth)
     if (stack &&
         atomic_load_explicit(&stack->plain, memory_order_relaxed) == generation)
         return stack->id;
-    return capture_slowly(cache, frame, depth);
+    return capture_by_shadow(cache, frame, depth);
 }
 
 bool tt_stack_function(uintptr_t pc, uintptr_t *start, uintptr_t *end)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One step of the unwinder, and the bounds of stacks. A step computes the
- * caller's registers by the rule of the program counter; each word that it
- * reads lies in a range known to be mapped, or is read through the kernel.
- * So a corrupted chain, or a table that lies, ends the walk and nothing else.
+ * The bounds of stacks. Each word that a step reads lies in a range that is
+ * known to be mapped, so a corrupted chain, or a table that lies, ends the walk
+ * and nothing else.
  *
  * Hook: everything here may run inside malloc and free.
  */
@@ -74,55 +73,10 @@ TT_NOINLINE bool tt_walk_read_slowly(struct tt_walk *walk, uintptr_t at,
 
 bool tt_walk_start(struct tt_walk *walk, uintptr_t frame, struct tt_range *own)
 {
-    const struct tt_frame_record *const record = (const void *)frame;
     walk->own = own;
     walk->now = (struct tt_range){ 0 };
     if (!range_choose(walk, frame))
         return false;
-    walk->pc = record->return_address - 1;
-    walk->fp = record->caller_fp;
-    walk->sp = tt_machine_cfa(frame);
-    return true;
-}
-
-static bool frame_pointer_of_caller(struct tt_walk *walk, tt_rule rule,
-                                    uintptr_t base, uintptr_t cfa)
-{
-    switch (TT_RULE_FP(rule)) {
-    case TT_FP_SAME:
-        return true;
-    case TT_FP_AT_CFA:
-        return tt_walk_read(walk, cfa + (uintptr_t)TT_RULE_FP_OFF(rule),
-                            &walk->fp);
-    case TT_FP_AT_BASE:
-        return tt_walk_read(walk, base + (uintptr_t)TT_RULE_FP_OFF(rule),
-                            &walk->fp);
-    default:
-        walk->fp = 0; /* a rule that needs it stops there */
-        return true;
-    }
-}
-
-bool tt_walk_step(struct tt_walk *walk, tt_rule *rule_out, uintptr_t *frame)
-{
-    const tt_rule rule = tt_rule_get(walk->pc);
-    *rule_out = rule;
-    if (TT_RULE_KIND(rule) != TT_RULE_STEP)
-        return false;
-    const uintptr_t base = TT_RULE_BASE_IS_FP(rule) ? walk->fp : walk->sp;
-    uintptr_t cfa = base + (uintptr_t)TT_RULE_CFA_OFF(rule);
-    if (TT_RULE_POINTED(rule) && !tt_walk_read(walk, cfa, &cfa))
-        return false;
-    /* Callers lie further up; only a signal may come from another stack. */
-    if (cfa <= walk->sp && !TT_RULE_SIGNAL(rule))
-        return false;
-    uintptr_t ra;
-    const uintptr_t from = TT_RULE_RA_AT_BASE(rule) ? base : cfa;
-    if (!tt_walk_read(walk, from + (uintptr_t)TT_RULE_RA_OFF(rule), &ra) ||
-        ra == 0 || !frame_pointer_of_caller(walk, rule, base, cfa))
-        return false;
-    walk->sp = cfa;
-    walk->pc = TT_RULE_SIGNAL(rule) ? ra : ra - 1;
-    *frame = walk->pc + 1;
+    tt_walk_begin(walk, frame);
     return true;
 }

@@ -42,8 +42,36 @@ TT_INLINE bool tt_walk_read(struct tt_walk *walk, uintptr_t at, uintptr_t *word)
     return tt_walk_read_slowly(walk, at, word);
 }
 
-/* Starts at the caller of the function whose frame record is at 'frame'. */
+/* Starts at the caller of the function whose frame record is at 'frame', which
+ * lies in the range 'now'. */
+TT_INLINE void tt_walk_begin(struct tt_walk *walk, uintptr_t frame)
+{
+    const struct tt_frame_record *const record = (const void *)frame;
+    walk->pc = record->return_address - 1;
+    walk->fp = record->caller_fp;
+    walk->sp = tt_machine_cfa(frame);
+}
+
+/* The same on whatever stack 'frame' is in. False: it cannot be read. */
 bool tt_walk_start(struct tt_walk *walk, uintptr_t frame, struct tt_range *own);
+
+TT_INLINE bool tt_walk_caller_fp(struct tt_walk *walk, tt_rule rule,
+                                 uintptr_t base, uintptr_t cfa)
+{
+    switch (TT_RULE_FP(rule)) {
+    case TT_FP_SAME:
+        return true;
+    case TT_FP_AT_CFA:
+        return tt_walk_read(walk, cfa + (uintptr_t)TT_RULE_FP_OFF(rule),
+                            &walk->fp);
+    case TT_FP_AT_BASE:
+        return tt_walk_read(walk, base + (uintptr_t)TT_RULE_FP_OFF(rule),
+                            &walk->fp);
+    default:
+        walk->fp = 0; /* a rule that needs it stops there */
+        return true;
+    }
+}
 
 /*
  * Goes on to the caller, whose return address (or, for code that a signal
@@ -51,6 +79,29 @@ bool tt_walk_start(struct tt_walk *walk, uintptr_t frame, struct tt_range *own);
  * Returns false at the outermost frame and where the walk must stop; *rule is
  * the rule that was followed or that stopped it.
  */
-bool tt_walk_step(struct tt_walk *walk, tt_rule *rule, uintptr_t *frame);
+TT_INLINE bool tt_walk_step(struct tt_walk *walk, tt_rule *rule_out,
+                            uintptr_t *frame)
+{
+    const tt_rule rule = tt_rule_get(walk->pc);
+    *rule_out = rule;
+    if (TT_RULE_KIND(rule) != TT_RULE_STEP)
+        return false;
+    const uintptr_t base = TT_RULE_BASE_IS_FP(rule) ? walk->fp : walk->sp;
+    uintptr_t cfa = base + (uintptr_t)TT_RULE_CFA_OFF(rule);
+    if (TT_RULE_POINTED(rule) && !tt_walk_read(walk, cfa, &cfa))
+        return false;
+    /* Callers lie further up; only a signal may come from another stack. */
+    if (cfa <= walk->sp && !TT_RULE_SIGNAL(rule))
+        return false;
+    uintptr_t ra;
+    const uintptr_t from = TT_RULE_RA_AT_BASE(rule) ? base : cfa;
+    if (!tt_walk_read(walk, from + (uintptr_t)TT_RULE_RA_OFF(rule), &ra) ||
+        ra == 0 || !tt_walk_caller_fp(walk, rule, base, cfa))
+        return false;
+    walk->sp = cfa;
+    walk->pc = TT_RULE_SIGNAL(rule) ? ra : ra - 1;
+    *frame = walk->pc + 1;
+    return true;
+}
 
 #endif
