@@ -11,6 +11,7 @@
 #include "base/base_lock.h"
 #include "base/base_mem.h"
 #include "os/os.h"
+#include "stack/stack.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -105,10 +106,12 @@ static void slot_goodbye(void *value)
 {
     static _Thread_local int round __attribute__((tls_model("initial-exec")));
     struct tt_slot *const slot = value;
-    if (++round < PTHREAD_DESTRUCTOR_ITERATIONS)
+    if (++round < PTHREAD_DESTRUCTOR_ITERATIONS) {
         pthread_setspecific(slots.key, slot);
-    else
-        __atomic_store_n(&slot->orphan, 1, __ATOMIC_RELEASE);
+        return;
+    }
+    tt_stack_thread_end();
+    __atomic_store_n(&slot->orphan, 1, __ATOMIC_RELEASE);
 }
 
 void tt_heap_threads_setup(void)

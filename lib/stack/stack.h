@@ -53,8 +53,13 @@ _Atomic uint32_t *tt_stack_note(uint32_t id);
 /* Number of different stacks seen. */
 size_t tt_stack_count(void);
 
-/* A module may have been unloaded: rules of its code are forgotten. */
+/* A module was unloaded: what is known of code is forgotten, because other
+ * code may come to lie there. To be called after each dlclose. */
 void tt_stack_forget(void);
+
+/* The calling thread ends: what was kept for it goes to the next thread. It
+ * may still capture, at a higher price. */
+void tt_stack_thread_end(void);
 
 /* For the fork handlers. */
 void tt_stack_lock(void);

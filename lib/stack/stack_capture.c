@@ -8,6 +8,7 @@
  * plain (each of its addresses has the plain rule) that was the answer, else
  * the unwinder walks again.
  *
+ * Locks: caches_lock, the table's, the rules'; two at once over a fork only.
  * Hook: everything here may run inside malloc and free; no lock in the common
  * path.
  */
@@ -28,6 +29,7 @@ unsigned tt_stack_depth = 8;
 
 /* What a thread keeps between captures. */
 struct thread_cache {
+    struct thread_cache *next; /* while it is free */
     struct tt_range own;
     bool busy; /* the shadow is being changed */
     struct tt_shadow shadow;
@@ -105,20 +107,63 @@ static TT_NOINLINE uint32_t capture_elsewhere(struct thread_cache *cache,
                : 0;
 }
 
-static TT_COLD struct thread_cache *cache_make(void)
+/* Caches of threads that have ended. */
+static struct tt_lock caches_lock;
+static struct thread_cache *caches_free;
+
+/* Stands in for the cache of a thread that has said its end. */
+static struct thread_cache cache_ended;
+
+static struct thread_cache *cache_make(void)
 {
-    struct thread_cache *const cache = tt_mem_take(sizeof *cache);
+    tt_lock_take(&caches_lock);
+    struct thread_cache *cache = caches_free;
+    if (cache)
+        caches_free = cache->next;
+    tt_lock_give(&caches_lock);
+    if (!cache)
+        cache = tt_mem_take(sizeof *cache);
     tt_self.stack_cache = cache;
     return cache;
+}
+
+/* Captures where the thread has no cache, or no more. */
+static TT_COLD uint32_t capture_first(void *frame, unsigned depth)
+{
+    if (tt_self.stack_cache == &cache_ended) {
+        struct tt_range own = { 0 };
+        struct tt_walk walk;
+        return tt_walk_start(&walk, (uintptr_t)frame, &own)
+                   ? capture_by_rules(&walk, depth)
+                   : 0;
+    }
+    return cache_make() ? tt_stack_capture(frame, depth) : 0;
+}
+
+void tt_stack_thread_end(void)
+{
+    struct thread_cache *const cache = tt_self.stack_cache;
+    tt_self.stack_cache = &cache_ended;
+    if (!cache || cache == &cache_ended)
+        return;
+    cache->own = (struct tt_range){ 0 };
+    cache->shadow.count = 0;
+    cache->busy = false;
+    tt_lock_take(&caches_lock);
+    cache->next = caches_free;
+    caches_free = cache;
+    tt_lock_give(&caches_lock);
 }
 
 uint32_t tt_stack_capture(void *frame_at, unsigned depth)
 {
     const uintptr_t frame = (uintptr_t)frame_at;
-    struct thread_cache *cache = tt_self.stack_cache;
+    struct thread_cache *const cache = tt_self.stack_cache;
     depth = tt_stack_depth_bound(depth);
-    if (TT_UNLIKELY(depth == 0 || (!cache && !(cache = cache_make()))))
+    if (TT_UNLIKELY(depth == 0))
         return 0;
+    if (TT_UNLIKELY(!cache || cache == &cache_ended))
+        return capture_first(frame_at, depth);
     const uint32_t generation = tt_rules_generation;
     if (TT_UNLIKELY(frame < cache->own.low || frame >= cache->own.high))
         return capture_elsewhere(cache, frame, depth);
@@ -159,6 +204,7 @@ void tt_stack_forget(void)
 
 void tt_stack_lock(void)
 {
+    tt_lock_take(&caches_lock);
     tt_stack_table_lock();
     tt_rules_lock();
 }
@@ -167,4 +213,5 @@ void tt_stack_unlock(void)
 {
     tt_rules_unlock();
     tt_stack_table_unlock();
+    tt_lock_give(&caches_lock);
 }

@@ -203,6 +203,31 @@ Test(stack_threads, agree_with_libunwind)
     ORACLE_AGREES(oracle);
 }
 
+static void *thread_ends(void *ctx)
+{
+    struct oracle *const oracle = ctx;
+    code_nofp.recurse(3, oracle_compare, oracle);
+    void *const kept = tt_self.stack_cache;
+    tt_stack_thread_end();
+    walk_all(&code_nofp, oracle);
+    walk_all(&code_fp, oracle);
+    cr_expect_neq(tt_self.stack_cache, kept);
+    return kept;
+}
+
+Test(stack_threads, give_back_what_was_kept_for_them)
+{
+    struct oracle oracle = { 0 };
+    void *kept[2];
+    for (int i = 0; i < 2; i++) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, thread_ends, &oracle);
+        pthread_join(thread, &kept[i]);
+    }
+    cr_assert_eq(kept[0], kept[1]);
+    ORACLE_AGREES(oracle);
+}
+
 #define THREADS 8
 
 struct shared {
