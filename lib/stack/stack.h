@@ -54,7 +54,7 @@ _Atomic uint32_t *tt_stack_note(uint32_t id);
 size_t tt_stack_count(void);
 
 /* A module was unloaded: what is known of code is forgotten, because other
- * code may come to lie there. To be called after each dlclose. */
+ * code may come to lie there. lib/stack's dlclose calls it. */
 void tt_stack_forget(void);
 
 /* The calling thread ends: what was kept for it goes to the next thread. It

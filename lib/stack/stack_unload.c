@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interposes dlclose. What is known of code is known by its address, so it
+ * must be forgotten before other code can come to lie there. Modules that
+ * libc unloads by itself (character sets of iconv) do not pass here; they are
+ * left mapped more often than not.
+ *
+ * Hook: this is the one place of the part that asks the loader, and never
+ * runs inside malloc.
+ */
+#include "stack/stack.h"
+
+#include <dlfcn.h>
+
+__attribute__((visibility("default"))) int dlclose(void *handle)
+{
+    int (*const next)(void *) = (int (*)(void *))dlsym(RTLD_NEXT, "dlclose");
+    const int result = next ? next(handle) : -1;
+    tt_stack_forget();
+    return result;
+}
