@@ -15,11 +15,13 @@
 #include "ref/ref.h"
 #include "ref/ref_place.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 #define SLAB_BYTES       (sizeof(struct ref_slot) * TT_SLAB_SLOTS)
 #define SLABS_SHARD_MAX  (TT_SLABS_LEAF * TT_SLABS_LEAF / TT_SHARDS)
-#define AREA_BYTES       ((size_t)4 << 20)
+#define HUGE_BYTES       ((size_t)2 << 20)
+#define AREA_BYTES       (2 * HUGE_BYTES)
 #define AREA_AFTER_SLABS 32
 
 struct shard tt_shards[TT_SHARDS];
@@ -45,19 +47,26 @@ void tt_slot_area_unlock(void)
     tt_lock_give(&area.lock);
 }
 
+/* An area of whole huge pages; what is mapped beside them is never touched. */
+static void area_map(void)
+{
+    char *const start = tt_map_sparse(AREA_BYTES + HUGE_BYTES);
+    if (!start)
+        return;
+    area.at = start + (-(uintptr_t)start & (HUGE_BYTES - 1));
+    area.end = area.at + AREA_BYTES;
+    const int before = errno;
+    madvise(area.at, AREA_BYTES, MADV_HUGEPAGE);
+    errno = before;
+}
+
 static struct ref_slot *slab_map(void)
 {
     void *slab = NULL;
     tt_lock_take(&area.lock);
     if ((size_t)(area.end - area.at) < SLAB_BYTES &&
-        area.slabs >= AREA_AFTER_SLABS) {
-        char *const start = tt_map(AREA_BYTES);
-        if (start) {
-            madvise(start, AREA_BYTES, MADV_HUGEPAGE);
-            area.at = start;
-            area.end = start + AREA_BYTES;
-        }
-    }
+        area.slabs >= AREA_AFTER_SLABS)
+        area_map();
     if ((size_t)(area.end - area.at) >= SLAB_BYTES) {
         slab = area.at;
         area.at += SLAB_BYTES;
