@@ -10,8 +10,9 @@
  */
 #include "heap/heap_alloc.h"
 
+#include "heap/heap_count.h"
+
 #include "base/base_mem.h"
-#include "os/os.h"
 
 #include <errno.h>
 #include <mimalloc.h>
@@ -19,22 +20,6 @@
 
 /* mimalloc 2.0.9 fails for large alignments: those are mapped here. */
 #define ALIGNMENT_MAPPED ((size_t)1024 * 1024)
-
-ptrdiff_t errno_offset;
-unsigned free_depth = 1;
-
-static tt_site_fn site_watch;
-
-void tt_heap_watch_sites(tt_site_fn see)
-{
-    __atomic_store_n(&site_watch, see, __ATOMIC_RELEASE);
-    tt_scope_limits_changed();
-}
-
-bool tt_heap_watches_sites(void)
-{
-    return __atomic_load_n(&site_watch, __ATOMIC_RELAXED) != NULL;
-}
 
 static void *no_memory(void)
 {
@@ -135,103 +120,6 @@ static bool header_write(const struct raw *raw, const struct tt_block *facts)
                         shadow_with(raw->kind, facts->flags));
 }
 
-static void count_born(struct tt_slot *slot, size_t size)
-{
-    slot->total += (int64_t)size;
-    slot->stamp += STAMP_ONE;
-    slot->peak = TT_MAX(slot->peak, slot->total - slot->freed);
-    if (size > slot->largest) {
-        slot->largest = size;
-        slot->size_stop =
-            TT_MIN(TT_MIN(slot->size_limit, SMALL_MAX), slot->largest);
-    }
-}
-
-static void count_died(struct tt_slot *slot, const struct tt_block *block)
-{
-    if (block->epoch < ledger_epoch) {
-        ledger_old_block(slot, block->epoch, (int64_t)block->size, 1);
-    } else {
-        slot->freed += (int64_t)block->size;
-        slot->freed_count++;
-    }
-}
-
-/* Takes back what count_died did. */
-static void count_undied(struct tt_slot *slot, const struct tt_block *block)
-{
-    if (block->epoch < ledger_epoch) {
-        ledger_old_block(slot, block->epoch, -(int64_t)block->size, -1);
-    } else {
-        slot->freed -= (int64_t)block->size;
-        slot->freed_count--;
-    }
-}
-
-static bool is_counted(uint32_t flags)
-{
-    return !(flags & (TT_BLOCK_TOOL | TT_BLOCK_SKIP));
-}
-
-/* Does every limit allow it? Tells breaches. */
-static bool allowed(struct tt_slot *slot, const struct request *request,
-                    uint32_t *stack)
-{
-    const int64_t size = (int64_t)request->size;
-    const int64_t add[GAUGES] = {
-        [GAUGE_LIVE] = size, [GAUGE_TOTAL] = size, [GAUGE_COUNT] = 1
-    };
-    bool ask = request->size > slot->size_limit;
-    for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
-        ask |= slot_value(slot, gauge) + add[gauge] > slot_stop(slot, gauge);
-    if (ask && ledger_ask(slot, add, request->size, request->frame, stack) ==
-                   TT_REFUSE)
-        return false;
-    const tt_site_fn see = site_watch;
-    if (!see)
-        return true;
-    tt_enter();
-    const enum tt_answer answer =
-        see(stack_now(request->frame, stack), size, ledger_epoch);
-    tt_leave();
-    return answer == TT_ALLOW;
-}
-
-/* What a new block of this thread is to be. */
-static uint32_t flags_of_now(const struct tt_slot *slot)
-{
-    if (tt_self.inside)
-        return TT_BLOCK_TOOL;
-    if (!slot || slot->ignored)
-        return TT_BLOCK_SKIP;
-    return (tt_self.one_time ? TT_BLOCK_KEEP : 0) |
-           (tt_heap_watches_sites() ? TT_BLOCK_SITE : 0);
-}
-
-/* Lets the common path in where nothing speaks against it. */
-static void fast_open(struct tt_slot *slot)
-{
-    errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
-    const bool open = slot && !slot->ignored && !tt_self.inside &&
-                      !tt_self.one_time && !tt_heap_watches_sites();
-    tt_self.fast = open ? slot : NULL;
-}
-
-static struct tt_slot *slot_ready(void)
-{
-    static bool ready;
-    if (TT_UNLIKELY(!__atomic_load_n(&ready, __ATOMIC_ACQUIRE))) {
-        tt_enter();
-        tt_stack_setup();
-        free_depth = TT_MIN(free_depth, tt_stack_depth);
-        __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
-        tt_leave();
-    }
-    struct tt_slot *const slot = slot_home();
-    fast_open(slot);
-    return slot;
-}
-
 /* A block that exists gets its facts. NULL: no memory for the shadow. */
 static void *born(const struct raw *raw, const struct tt_block *facts)
 {
@@ -264,16 +152,17 @@ void *alloc_slow(const struct request *request)
 {
     const int before = errno;
     struct tt_slot *const slot = slot_ready();
-    const uint32_t flags = flags_of_now(slot);
+    const uint32_t flags = count_flags(slot);
     uint32_t stack = 0;
     struct raw raw;
     if (request->size > PTRDIFF_MAX)
         return no_memory();
-    if (is_counted(flags) && !allowed(slot, request, &stack))
+    if (is_counted(flags) &&
+        !count_allowed(slot, request->size, request->frame, &stack))
         return no_memory();
     if (!raw_take(request, &raw)) {
         if (flags & TT_BLOCK_SITE)
-            site_watch(stack, -(int64_t)request->size, ledger_epoch);
+            count_site_left(stack, request->size, ledger_epoch);
         return no_memory();
     }
     zero_what_is_not(request, &raw);
@@ -282,14 +171,13 @@ void *alloc_slow(const struct request *request)
     if (is_counted(flags))
         count_born(slot, request->size);
     void *const block = born(
-        &raw,
-        &(struct tt_block){
-            .size = request->size,
-            .serial = slot ? (uint64_t)slot_value(slot, GAUGE_COUNT) : 0,
-            .stack = stack,
-            .thread = slot ? (uint32_t)(slot->thread_bits >> THREAD_SHIFT) : 0,
-            .epoch = ledger_epoch,
-            .flags = flags });
+        &raw, &(struct tt_block){
+                  .size = request->size,
+                  .serial = slot ? (uint64_t)slot_value(slot, GAUGE_COUNT) : 0,
+                  .stack = stack,
+                  .thread = slot_thread(slot),
+                  .epoch = ledger_epoch,
+                  .flags = flags });
     if (block)
         errno = before;
     return block;
@@ -330,27 +218,6 @@ static struct raw raw_of(const struct tt_block *block, uint8_t kind)
     };
 }
 
-static void tell_died(const struct tt_block *block, uint32_t stack)
-{
-    if (!tt_heap_news.died)
-        return;
-    const struct tt_death death = { .stack = stack,
-                                    .thread = tt_thread_number(),
-                                    .when_ns = tt_os_now_ns() };
-    tt_enter();
-    tt_heap_news.died(block, &death);
-    tt_leave();
-}
-
-static uint32_t stack_of_free(const struct tt_block *block, void *frame)
-{
-    if (block->flags & TT_BLOCK_TOOL)
-        return 0;
-    const unsigned depth =
-        block->flags & TT_BLOCK_REF ? TT_MAX(tt_stack_depth, 8) : free_depth;
-    return depth ? tt_stack_capture(frame, depth) : 0;
-}
-
 void free_slow(void *address, void *frame, const char *call)
 {
     const int before = errno;
@@ -362,13 +229,13 @@ void free_slow(void *address, void *frame, const char *call)
         errno = before;
         return;
     }
-    const uint32_t stack = stack_of_free(&block, frame);
+    const uint32_t stack = tt_stack_capture(frame, count_free_depth(&block));
     if (block.flags & TT_BLOCK_REF)
         tell_died(&block, stack);
     if (is_counted(block.flags) && slot)
         count_died(slot, &block);
-    if (block.flags & TT_BLOCK_SITE && site_watch)
-        site_watch(block.stack, -(int64_t)block.size, block.epoch);
+    if (block.flags & TT_BLOCK_SITE)
+        count_site_left(block.stack, block.size, block.epoch);
     const struct raw raw = raw_of(&block, kind);
     if (kind == SHADOW_SMALL) {
         uint64_t *const word1 = (uint64_t *)((char *)address - 8);
@@ -403,11 +270,8 @@ static void *realloc_moved(const struct tt_block *from, uint8_t kind,
     if (!born(&raw, facts))
         return NULL;
     facts->address = raw.block;
-    if (from->flags & TT_BLOCK_REF && tt_heap_news.moved) {
-        tt_enter();
-        tt_heap_news.moved(from, facts);
-        tt_leave();
-    }
+    if (from->flags & TT_BLOCK_REF)
+        tell_moved(from, facts);
     const struct raw old = raw_of(from, kind);
     if (shadow_leave(from->address, kind) && kind == SHADOW_SMALL) {
         uint64_t *const word1 = (uint64_t *)((char *)from->address - 8);
@@ -415,23 +279,6 @@ static void *realloc_moved(const struct tt_block *from, uint8_t kind,
     }
     raw_give(&old);
     return raw.block;
-}
-
-/* The facts of the object after the realloc. */
-static struct tt_block facts_after(const struct tt_block *from, size_t size,
-                                   uint32_t flags, uint32_t stack)
-{
-    struct tt_block facts = *from;
-    const struct tt_scope *outer = tt_scope_inner();
-    while (outer && outer->outer)
-        outer = outer->outer;
-    facts.size = size;
-    facts.stack = stack;
-    facts.flags = flags | (from->flags & (TT_BLOCK_REF | TT_BLOCK_KEEP));
-    if (outer && from->epoch < outer->epoch)
-        facts.flags |= TT_BLOCK_OLD;
-    facts.epoch = ledger_epoch;
-    return facts;
 }
 
 static void *realloc_block(const struct tt_block *from, uint8_t kind,
@@ -449,7 +296,7 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     const int before = errno;
     struct tt_slot *const slot = slot_ready();
     const struct request request = { .size = size, .frame = frame };
-    const uint32_t flags = flags_of_now(slot);
+    const uint32_t flags = count_flags(slot);
     struct tt_block from;
     uint8_t kind;
     uint32_t stack = 0;
@@ -462,21 +309,21 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     if (is_counted(from.flags) && slot)
         count_died(slot, &from);
     void *block = NULL;
-    if (!is_counted(flags) || allowed(slot, &request, &stack)) {
+    if (!is_counted(flags) || count_allowed(slot, size, frame, &stack)) {
         if (!stack && !(flags & TT_BLOCK_TOOL))
             stack = stack_of_alloc(frame);
-        struct tt_block facts = facts_after(&from, size, flags, stack);
+        struct tt_block facts = count_facts_after(&from, size, flags, stack);
         block = realloc_block(&from, kind, &request, &facts);
         if (!block && flags & TT_BLOCK_SITE)
-            site_watch(stack, -(int64_t)size, ledger_epoch);
+            count_site_left(stack, size, ledger_epoch);
     }
     if (!block) {
         if (is_counted(from.flags) && slot)
             count_undied(slot, &from);
         return no_memory();
     }
-    if (from.flags & TT_BLOCK_SITE && site_watch)
-        site_watch(from.stack, -(int64_t)from.size, from.epoch);
+    if (from.flags & TT_BLOCK_SITE)
+        count_site_left(from.stack, from.size, from.epoch);
     if (is_counted(flags))
         count_born(slot, size);
     errno = before;

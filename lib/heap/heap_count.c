@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Births and deaths: limits are asked, the site watch and the owners of
+ * references are told.
+ *
+ * Hook: everything here runs inside malloc and free.
+ */
+#include "heap/heap_count.h"
+
+#include "heap/heap_alloc.h"
+#include "os/os.h"
+
+#include <errno.h>
+
+ptrdiff_t errno_offset;
+unsigned free_depth = 1;
+
+static tt_site_fn site_watch;
+
+void tt_heap_watch_sites(tt_site_fn see)
+{
+    __atomic_store_n(&site_watch, see, __ATOMIC_RELEASE);
+    tt_scope_limits_changed();
+}
+
+static tt_site_fn site_watch_now(void)
+{
+    return __atomic_load_n(&site_watch, __ATOMIC_ACQUIRE);
+}
+
+void count_site_left(uint32_t stack, size_t size, uint32_t epoch)
+{
+    const tt_site_fn see = site_watch_now();
+    if (see)
+        see(stack, -(int64_t)size, epoch);
+}
+
+bool count_allowed(struct tt_slot *slot, size_t size, void *frame,
+                   uint32_t *stack)
+{
+    if (count_must_ask(slot, size)) {
+        const int64_t add[GAUGES] = { [GAUGE_LIVE] = (int64_t)size,
+                                      [GAUGE_TOTAL] = (int64_t)size,
+                                      [GAUGE_COUNT] = 1 };
+        if (ledger_ask(slot, add, size, frame, stack) == TT_REFUSE)
+            return false;
+    }
+    const tt_site_fn see = site_watch_now();
+    if (!see)
+        return true;
+    tt_enter();
+    const enum tt_answer answer =
+        see(stack_now(frame, stack), (int64_t)size, ledger_epoch);
+    tt_leave();
+    return answer == TT_ALLOW;
+}
+
+uint32_t count_flags(const struct tt_slot *slot)
+{
+    if (tt_self.inside)
+        return TT_BLOCK_TOOL;
+    if (!slot || slot->ignored)
+        return TT_BLOCK_SKIP;
+    return (tt_self.one_time ? TT_BLOCK_KEEP : 0) |
+           (site_watch_now() ? TT_BLOCK_SITE : 0);
+}
+
+struct tt_block count_facts_after(const struct tt_block *from, size_t size,
+                                  uint32_t flags, uint32_t stack)
+{
+    struct tt_block facts = *from;
+    const struct tt_scope *outer = tt_scope_inner();
+    while (outer && outer->outer)
+        outer = outer->outer;
+    facts.size = size;
+    facts.stack = stack;
+    facts.flags = flags | (from->flags & (TT_BLOCK_REF | TT_BLOCK_KEEP));
+    if (outer && from->epoch < outer->epoch)
+        facts.flags |= TT_BLOCK_OLD;
+    facts.epoch = ledger_epoch;
+    return facts;
+}
+
+/* Lets the common path in where nothing speaks against it. */
+static void fast_open(struct tt_slot *slot)
+{
+    errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
+    const bool open = slot && !slot->ignored && !tt_self.inside &&
+                      !tt_self.one_time && !site_watch_now();
+    tt_self.fast = open ? slot : NULL;
+}
+
+struct tt_slot *slot_ready(void)
+{
+    static bool ready;
+    if (TT_UNLIKELY(!__atomic_load_n(&ready, __ATOMIC_ACQUIRE))) {
+        tt_enter();
+        tt_stack_setup();
+        free_depth = TT_MIN(free_depth, tt_stack_depth);
+        __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
+        tt_leave();
+    }
+    struct tt_slot *const slot = slot_home();
+    fast_open(slot);
+    return slot;
+}
+
+unsigned count_free_depth(const struct tt_block *block)
+{
+    if (block->flags & TT_BLOCK_TOOL)
+        return 0;
+    return block->flags & TT_BLOCK_REF ? TT_MAX(tt_stack_depth, 8) : free_depth;
+}
+
+void tell_died(const struct tt_block *block, uint32_t stack)
+{
+    if (!tt_heap_news.died)
+        return;
+    const struct tt_death death = { .stack = stack,
+                                    .thread = tt_thread_number(),
+                                    .when_ns = tt_os_now_ns() };
+    tt_enter();
+    tt_heap_news.died(block, &death);
+    tt_leave();
+}
+
+void tell_moved(const struct tt_block *from, const struct tt_block *to)
+{
+    if (!tt_heap_news.moved)
+        return;
+    tt_enter();
+    tt_heap_news.moved(from, to);
+    tt_leave();
+}
