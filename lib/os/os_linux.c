@@ -8,6 +8,9 @@
  * set it. A call that a seccomp filter refuses has a second way or degrades
  * to the answer that its comment in os.h allows.
  *
+ * The last argument of a call with six goes over the stack, where the upper
+ * half of an int is anything: such arguments are written as longs.
+ *
  * Locks: one of its own around the fence's second way, innermost.
  * Hook: everything here may run inside malloc and free.
  */
@@ -54,14 +57,14 @@ void tt_futex_wait(_Atomic uint32_t *word, uint32_t seen, int64_t ns)
     const struct timespec within = { .tv_sec = ns / 1000000000,
                                      .tv_nsec = ns % 1000000000 };
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, ns < 0 ? NULL : &within,
-            NULL, 0);
+            NULL, 0ul);
     errno = before;
 }
 
 void tt_futex_wake(_Atomic uint32_t *word, int sleepers_max)
 {
     const int before = errno;
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, sleepers_max, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, sleepers_max, NULL, NULL, 0ul);
     errno = before;
 }
 
@@ -196,7 +199,7 @@ bool tt_os_read(const void *from, void *to, size_t bytes)
     const struct iovec there = { .iov_base = (void *)(uintptr_t)from,
                                  .iov_len = bytes };
     const long got =
-        syscall(SYS_process_vm_readv, getpid(), &here, 1, &there, 1, 0);
+        syscall(SYS_process_vm_readv, getpid(), &here, 1ul, &there, 1ul, 0ul);
     bool good = got == (long)bytes;
     if (got < 0 && (errno == ENOSYS || errno == EPERM))
         good = read_by_pipe(from, to, bytes);
@@ -217,7 +220,7 @@ static bool pages_readable(uintptr_t first, size_t count)
         there[i] = (struct iovec){ .iov_base = (void *)(first + i * PAGE_BYTES),
                                    .iov_len = 1 };
     const long got =
-        syscall(SYS_process_vm_readv, getpid(), &here, 1, there, count, 0);
+        syscall(SYS_process_vm_readv, getpid(), &here, 1ul, there, count, 0ul);
     if (got >= 0 || (errno != ENOSYS && errno != EPERM))
         return got == (long)count;
     for (size_t i = 0; i < count; i++)
