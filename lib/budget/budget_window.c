@@ -9,6 +9,7 @@
 
 #include "base/base_text.h"
 
+#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -77,6 +78,16 @@ const struct tether_budget *window_budget(void)
     return window.open ? window.budget : NULL;
 }
 
+/* The time zone is the one cache of libc's that is filled by functions that
+ * have no name in the dynamic symbol table, so no list can know it. */
+static void libc_warm_up(void)
+{
+    static bool done;
+    if (!done)
+        tzset();
+    done = true;
+}
+
 tether_status tether_window_begin(const char *name)
 {
     if (!name)
@@ -88,6 +99,7 @@ tether_status tether_window_begin(const char *name)
     window.scope.owner = NULL;
     for (enum tt_limit limit = 0; limit < TT_LIMITS; limit++)
         window.scope.limit[limit] = TT_NO_LIMIT;
+    libc_warm_up();
     tt_threads_ignore_others();
     tt_board_window(name);
     window.blind = !tt_heap_sees();
