@@ -204,10 +204,16 @@ static void wrap_body_with(void *parameter)
     wrap_body_end();
 }
 
+/* A worker gets this record packed into its command, at any address. */
+__attribute__((no_sanitize("alignment"))) static bool has_parameter(void)
+{
+    return criterion_current_test->data->param_ != NULL;
+}
+
 void tether_criterion_main(void (*body)(void))
 {
     user_body = body;
-    if (criterion_current_test->data->param_)
+    if (has_parameter())
         tt_real()->main((void (*)(void))wrap_body_with);
     else
         tt_real()->main(wrap_body);

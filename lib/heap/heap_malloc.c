@@ -20,8 +20,12 @@
 
 #define ENTRY __attribute__((visibility("default"), noinline))
 #define FRAME __builtin_frame_address(0)
-#define ALIAS(name) \
-    __attribute__((visibility("default"), alias(#name), copy(name)))
+#ifdef __clang__ /* has no 'copy', and does not warn without it */
+#    define ALIAS(name) __attribute__((visibility("default"), alias(#    name)))
+#else
+#    define ALIAS(name) \
+        __attribute__((visibility("default"), alias(#name), copy(name)))
+#endif
 
 TT_NOINLINE void *small_born_stack(struct tt_slot *slot, char *base,
                                    size_t size, void *frame)

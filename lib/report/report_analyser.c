@@ -36,7 +36,7 @@ static bool path_try(struct tt_text *path, const char *folder, size_t len,
 static bool analyser_beside_us(struct tt_text *path)
 {
     static const char *const rests[] = { "/tether-analyse",
-                                         "/" TT_ANALYSE_RELATIVE,
+                                         ("/" TT_ANALYSE_RELATIVE),
                                          "/../libexec/tether/tether-analyse",
                                          "/../../libexec/tether/tether-analyse",
                                          "/../bin/tether-analyse",

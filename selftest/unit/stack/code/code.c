@@ -8,7 +8,11 @@
 #ifndef FRAME_PAD
 #    define FRAME_PAD 0
 #endif
-#define KEEP __attribute__((noinline, noclone))
+#ifdef __clang__ /* makes no clones */
+# define KEEP __attribute__((noinline))
+#else
+# define KEEP __attribute__((noinline, noclone))
+#endif
 
 extern const struct code CODE;
 static volatile int sink;
