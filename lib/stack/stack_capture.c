@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Captures a stack inside malloc. Following frame pointers is fastest, and
+ * Captures a stack inside malloc, in the first of three ways that serves. A
+ * memo knows the last capture that began like this one, and compares the
+ * words that it had read. Following frame pointers is fast and simple, but
  * wrong wherever code uses the register for something else. Whether it is
  * wrong is a matter of the code alone: following the frame pointer from a
  * return address is right exactly if the rule there is the plain one. So a
@@ -24,6 +26,7 @@
 #include "os/os.h"
 
 #include <dlfcn.h>
+#include <string.h>
 
 unsigned tt_stack_depth = 8;
 
@@ -33,6 +36,7 @@ struct thread_cache {
     struct tt_range own;
     bool busy; /* the shadow is being changed */
     struct tt_shadow shadow;
+    struct tt_memo memos[TT_MEMOS];
 };
 
 void tt_stack_setup(void)
@@ -89,6 +93,7 @@ static uint32_t capture_by_shadow(struct thread_cache *cache, uintptr_t frame,
     cache->busy = true;
     atomic_signal_fence(memory_order_seq_cst);
     const uint32_t id = tt_shadow_capture(&cache->shadow, &walk, depth);
+    tt_memo_put(cache->memos, &cache->shadow, frame, depth);
     atomic_signal_fence(memory_order_seq_cst);
     cache->busy = false;
     return id;
@@ -148,6 +153,7 @@ void tt_stack_thread_end(void)
         return;
     cache->own = (struct tt_range){ 0 };
     cache->shadow.count = 0;
+    memset(cache->memos, 0, sizeof cache->memos);
     cache->busy = false;
     tt_lock_take(&caches_lock);
     cache->next = caches_free;
@@ -168,11 +174,13 @@ uint32_t tt_stack_capture(void *frame_at, unsigned depth)
     if (TT_UNLIKELY(frame < cache->own.low || frame >= cache->own.high))
         return capture_elsewhere(cache, frame, depth);
     const struct tt_frame_record *const record = frame_at;
-    const uint32_t shadow_id =
-        tt_shadow_top(&cache->shadow, generation, tt_machine_cfa(frame),
-                      record->return_address, record->caller_fp, depth);
-    if (shadow_id)
-        return shadow_id;
+    const uintptr_t sp = tt_machine_cfa(frame);
+    const uintptr_t value = record->return_address;
+    const struct tt_memo *const memo = tt_memo_of(cache->memos, sp, value);
+    const uint32_t id =
+        cache->busy ? 0 : tt_memo_get(memo, generation, sp, value, depth);
+    if (id)
+        return id;
     uintptr_t frames[TT_STACK_DEPTH_MAX];
     uint64_t hash;
     const unsigned count = walk_by_fp(&cache->own, frame, frames, depth, &hash);

@@ -236,3 +236,29 @@ uint32_t tt_shadow_capture(struct tt_shadow *shadow, struct tt_walk *walk,
         shadow_clear(shadow);
     return id;
 }
+
+void tt_memo_put(struct tt_memo *memos, const struct tt_shadow *shadow,
+                 uintptr_t frame, unsigned depth)
+{
+    if (shadow->count == 0)
+        return;
+    const unsigned inner = shadow->count - 1;
+    const unsigned outer = shadow->count > depth ? shadow->count - depth : 0;
+    const struct tt_shadow_frame *const top = &shadow->frames[inner];
+    const uint32_t first = shadow->frames[outer].checks;
+    const uint32_t count = top->checks - first;
+    if (top->id_depth != depth || count >= TT_MEMO_CHECKS_MAX)
+        return;
+    struct tt_memo *const memo = tt_memo_of(memos, top->sp, top->value);
+    memo->sp = top->sp;
+    memo->value = top->value;
+    memo->generation = shadow->generation;
+    memo->depth = depth;
+    memo->id = top->id;
+    memo->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        memo->checks[i] = shadow->checks[first + i];
+    if (top->needs_fp)
+        memo->checks[memo->count++] =
+            (struct tt_shadow_check){ .at = frame, .word = top->fp };
+}

@@ -61,22 +61,52 @@ TT_INLINE bool tt_shadow_holds(const struct tt_shadow *shadow, unsigned inner,
     return differs == 0;
 }
 
-/* Is the innermost frame this state, and is its stack known and unchanged?
- * Then gets the id; 0: not known. */
-TT_INLINE uint32_t tt_shadow_top(const struct tt_shadow *shadow,
-                                 uint32_t generation, uintptr_t sp,
-                                 uintptr_t value, uintptr_t fp, unsigned depth)
+/*
+ * What a capture came to, by the state that it began with. Its checks are
+ * those of all its steps, so that a capture that would go the same way as the
+ * last one from here costs a comparison of words.
+ */
+#define TT_MEMOS           64
+#define TT_MEMO_CHECKS_MAX 20
+
+struct tt_memo {
+    uintptr_t sp, value; /* 0: unused */
+    uint32_t generation;
+    uint32_t depth;
+    uint32_t id;
+    uint32_t count;
+    struct tt_shadow_check checks[TT_MEMO_CHECKS_MAX];
+};
+
+TT_INLINE struct tt_memo *tt_memo_of(struct tt_memo *memos, uintptr_t sp,
+                                     uintptr_t value)
 {
-    const unsigned count = shadow->count;
-    if (count == 0 || shadow->generation != generation)
-        return 0;
-    const struct tt_shadow_frame *const top = &shadow->frames[count - 1];
-    if (top->sp != sp || top->value != value || top->id_depth != depth ||
-        (top->needs_fp && top->fp != fp))
-        return 0;
-    const unsigned outer = count > depth ? count - depth : 0;
-    return tt_shadow_holds(shadow, count - 1, outer) ? top->id : 0;
+    return &memos[(sp / 8 + value) * 0x9e3779b97f4a7c15u >> 58];
 }
+
+/* Gets the id of a capture that begins like this, 0 when it is not known.
+ * A signal handler may write the memo meanwhile, for another state: that of a
+ * frame which still stands cannot come up in a handler. */
+TT_INLINE uint32_t tt_memo_get(const struct tt_memo *memo, uint32_t generation,
+                               uintptr_t sp, uintptr_t value, unsigned depth)
+{
+    if (memo->sp != sp || memo->value != value ||
+        memo->generation != generation || memo->depth != depth)
+        return 0;
+    const uint32_t id = memo->id;
+    const struct tt_shadow_check *check = memo->checks;
+    const struct tt_shadow_check *const end = check + memo->count;
+    uintptr_t differs = 0;
+    for (; check < end; check++)
+        differs |= *(const uintptr_t *)check->at ^ check->word;
+    atomic_signal_fence(memory_order_seq_cst);
+    return differs == 0 && memo->sp == sp && memo->value == value ? id : 0;
+}
+
+/* Keeps what the capture that the shadow has just made came to, if its checks
+ * prove it. 'frame' is the frame record that the capture began with. */
+void tt_memo_put(struct tt_memo *memos, const struct tt_shadow *shadow,
+                 uintptr_t frame, unsigned depth);
 
 /* Unwinds from 'walk', which has been started in the thread's own stack,
  * through the shadow where it holds and by rules where not, and brings the
