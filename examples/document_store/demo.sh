@@ -61,7 +61,7 @@ run()
 # Each failed test, sorted, one a line: "store::lets_an_evicted_document_go".
 failed_tests()
 {
-    sed -n 's/^\[FAIL\] \([a-z_:0-9]*\).*/\1/p' "$log" | sort
+    sed -n 's/^\[FAIL\] \([a-z_:0-9]*\): .*/\1/p' "$log" | sort
 }
 
 # The failed tests whose messages name no line of the store.

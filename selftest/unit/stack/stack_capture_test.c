@@ -251,7 +251,8 @@ static void *one_of_many(void *ctx)
 {
     struct one *const one = ctx;
     pthread_barrier_wait(&one->shared->barrier);
-    for (int i = 0; i < 5; i++) {
+    /* Not unrolled, or each round would have a stack of its own. */
+    for (volatile int i = 0; i < 5; i++) {
         code_fp.either(4, note_id, one);
         code_nofp.either(4, note_id, one);
     }
