@@ -6,6 +6,7 @@
 #include "base/base.h"
 #include "budget/budget.h"
 #include "heap/heap.h"
+#include "os/os.h"
 #include "ref/ref.h"
 #include "report/report.h"
 
@@ -61,6 +62,9 @@ static void after_fork_in_child(void)
 
 __attribute__((constructor(101))) static void setup(void)
 {
+    /* Registering for the fence waits for the whole machine's processors once
+     * the process has a second thread, 15 ms and more; now it is free. */
+    tt_os_fence_all();
     tt_heap_news.breach = tt_budget_breach;
     tt_heap_news.misuse = tt_budget_misuse;
     tt_heap_news.died = tt_ref_died;
