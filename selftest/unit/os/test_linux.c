@@ -9,10 +9,14 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +59,38 @@ Test(os_memory, tells_readable_pages)
     cr_assert_not(tt_os_readable(many, 200 * 4096));
     cr_assert(tt_os_readable(many, 150 * 4096));
     cr_assert_eq(errno, 77);
+}
+
+/* From here on this process may not call process_vm_readv. */
+static bool refuse_readv(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = { .len = TT_COUNT(code), .filter = code };
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+Test(os_memory, has_a_second_way_where_the_first_is_refused)
+{
+    char *const pages = page_and_hole();
+    static char bytes[4096 * 3];
+    char *const many = mmap(NULL, sizeof bytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    many[sizeof bytes - 1] = 'y';
+    if (!refuse_readv())
+        cr_skip("no seccomp here");
+    cr_assert(tt_os_read(many, bytes, sizeof bytes));
+    cr_assert_eq(bytes[sizeof bytes - 1], 'y');
+    cr_assert(tt_os_read(pages + 4032, bytes, 64));
+    cr_assert_not(tt_os_read(pages + 4096, bytes, 1));
+    cr_assert_not(tt_os_read(pages + 4033, bytes, 64));
+    cr_assert(tt_os_readable(many, sizeof bytes));
+    cr_assert_not(tt_os_readable(pages + 4095, 2));
 }
 
 Test(os_memory, reads_a_pseudo_file_whole)
