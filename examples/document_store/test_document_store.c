@@ -241,7 +241,7 @@ Test(store, does_not_find_what_was_evicted)
 }
 
 /* A folder in which one table stands under many names. */
-#define CROWD 32
+#define CROWD 10
 static char crowd[] = "/tmp/document_store-XXXXXX";
 
 static const char *crowd_path(unsigned i)
