@@ -267,6 +267,10 @@ TETHER_API void tether_criterion_teardown(void);
 TETHER_API void tether_criterion_send(struct criterion_assert_stats *stats);
 TETHER_API void tether_criterion_node_send(const char *file, size_t line,
                                            struct cri_assert_node *tree);
+TETHER_API void tether_criterion_abort(void) __attribute__((noreturn));
+TETHER_API void tether_criterion_skip(const char *format, ...)
+    __attribute__((noreturn));
+TETHER_API void tether_criterion_die(const char *format, ...);
 
 TETHER_END_DECLS
 
@@ -279,6 +283,9 @@ TETHER_END_DECLS
 #    define criterion_internal_test_teardown tether_criterion_teardown
 #    define criterion_send_assert            tether_criterion_send
 #    define cri_assert_node_send             tether_criterion_node_send
+#    define criterion_abort_test             tether_criterion_abort
+#    define criterion_skip_test              tether_criterion_skip
+#    define criterion_test_die               tether_criterion_die
 #endif
 
 #ifdef __cplusplus

@@ -81,6 +81,15 @@ TETHER_API tether_status tether_window_end(unsigned checks);
  */
 TETHER_API const char *tether_window_blind(void);
 
+/**
+ * Begins and ends a stretch on the calling thread in which what it allocates
+ * is the framework's: it is not counted and breaks no limit. Nests. A failure
+ * must not be told while the framework itself is sending something, so a
+ * plug-in puts its framework's own calls into such stretches.
+ */
+TETHER_API void tether_uncounted_begin(void);
+TETHER_API void tether_uncounted_end(void);
+
 /** Empty functions: places for a breakpoint. tether_breach() is called when a
  *  limit breaks, tether_failed() before each failure is told. */
 TETHER_API void tether_breach(void);

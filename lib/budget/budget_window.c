@@ -177,6 +177,16 @@ tether_status tether_window_end(unsigned checks)
     return TETHER_OK;
 }
 
+void tether_uncounted_begin(void)
+{
+    tt_enter();
+}
+
+void tether_uncounted_end(void)
+{
+    tt_leave();
+}
+
 void tt_budget_child(void)
 {
     window.open = false;

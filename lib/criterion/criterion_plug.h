@@ -22,6 +22,9 @@ struct tt_real {
     void (*send)(struct criterion_assert_stats *stats);
     void (*node_send)(const char *file, size_t line,
                       struct cri_assert_node *tree);
+    void (*abort)(void);
+    void (*skip)(const char *format, ...);
+    void (*die)(const char *format, ...);
 };
 const struct tt_real *tt_real(void);
 
@@ -54,6 +57,12 @@ struct tt_plug {
     char refusal[512]; /* why the test's budget is refused; "": it is not */
 };
 extern struct tt_plug tt_plug;
+
+/* Criterion's own code runs on the test's thread from here on, or the test's:
+ * what Criterion allocates is not counted, and above all breaks no limit,
+ * because a failure sent amid Criterion's sending would end the talk with the
+ * runner, which then waits for ever. */
+void tt_framework(bool is_running);
 
 /* Finds the running test's entry, and its suite's. */
 void tt_entry_find(const struct criterion_test *running,

@@ -9,6 +9,7 @@
 #include "criterion_plug.h"
 
 #include <dlfcn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 #undef criterion_internal_test_teardown
 #undef criterion_send_assert
 #undef cri_assert_node_send
+#undef criterion_abort_test
+#undef criterion_skip_test
+#undef criterion_test_die
 
 EXPORT void cri_assert_node_send(const char *file, size_t line,
                                  struct cri_assert_node *tree);
@@ -51,6 +55,31 @@ EXPORT void cri_assert_node_send(const char *file, size_t line,
     tether_criterion_node_send(file, line, tree);
 }
 
+EXPORT void criterion_abort_test(void)
+{
+    tether_criterion_abort();
+}
+
+EXPORT void criterion_skip_test(const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    tether_criterion_skip("%s", text);
+}
+
+EXPORT void criterion_test_die(const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    tether_criterion_die("%s", text);
+}
+
 static struct tt_real real;
 
 /* Behind us in the order of look-up, or, if the program was linked the other
@@ -78,6 +107,9 @@ const struct tt_real *tt_real(void)
     if (!real.setup) {
         *(void **)&real.send = real_find("criterion_send_assert");
         *(void **)&real.node_send = real_find("cri_assert_node_send");
+        *(void **)&real.abort = real_find("criterion_abort_test");
+        *(void **)&real.skip = real_find("criterion_skip_test");
+        *(void **)&real.die = real_find("criterion_test_die");
         *(void **)&real.main = real_find("criterion_internal_test_main");
         *(void **)&real.teardown =
             real_find("criterion_internal_test_teardown");

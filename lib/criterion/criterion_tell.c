@@ -13,6 +13,7 @@
  */
 #include "criterion_plug.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +54,22 @@ static void tell_stderr(const char *file, unsigned line, const char *message)
     }
 }
 
+void tt_framework(bool is_running)
+{
+    static bool was_running;
+    if (is_running == was_running ||
+        !pthread_equal(pthread_self(), tt_plug.thread))
+        return;
+    was_running = is_running;
+    if (is_running)
+        tether_uncounted_begin();
+    else
+        tether_uncounted_end();
+}
+
 static void send_begin(void)
 {
+    tether_uncounted_begin();
     pthread_mutex_lock(&sending);
     is_sending = true;
 }
@@ -71,6 +86,7 @@ static void send_end(void)
     }
     is_sending = false;
     pthread_mutex_unlock(&sending);
+    tether_uncounted_end();
 }
 
 static void send_keep(const struct criterion_assert_stats *stats)
@@ -136,7 +152,40 @@ void tt_leave(void)
 {
     if (tt_is_forked() || !pthread_equal(pthread_self(), tt_plug.thread))
         tt_leave_process();
-    criterion_abort_test();
+    tether_criterion_abort();
+}
+
+void tether_criterion_abort(void)
+{
+    if (!tt_is_forked())
+        tt_framework(true);
+    tt_real()->abort();
+    abort();
+}
+
+void tether_criterion_skip(const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!tt_is_forked())
+        tt_framework(true);
+    tt_real()->skip("%s", text);
+    abort();
+}
+
+void tether_criterion_die(const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (!tt_is_forked())
+        tt_framework(true);
+    tt_real()->die("%s", text);
 }
 
 void tt_skip(const char *why)
@@ -147,7 +196,7 @@ void tt_skip(const char *why)
     char text[256];
     tt_escape(why, text, sizeof text);
     text[strcspn(text, "\n")] = '\0';
-    criterion_skip_test("%s", text);
+    tether_criterion_skip("%s", text);
 }
 
 /* The length of the UTF-8 sequence at 'at' that XML allows; 0: it is none. */

@@ -20,35 +20,37 @@
 
 static void (*user_body)(void);
 
+/* Where a failure of the test as a whole is told: at the test, though its
+ * budget may be its suite's. */
 static const char *wrap_file(void)
 {
     const struct criterion_test *test = tt_plug.entry.test;
-    const char *file = tt_plug.budget.file;
-    return file ? file : test ? test->data->file_ : "unknown";
+    return test ? test->data->file_ : "unknown";
 }
 
 static unsigned wrap_line(void)
 {
     const struct criterion_test *test = tt_plug.entry.test;
-    return tt_plug.budget.file ? tt_plug.budget.line
-           : test              ? test->data->line_
-                               : 0;
+    return test ? test->data->line_ : 0;
+}
+
+static bool wrap_is_budgets_place(const struct tether_failure *failure)
+{
+    const struct tether_budget *budget = &tt_plug.budget;
+    return budget->file && failure->line == budget->line &&
+           strcmp(failure->file, budget->file) == 0;
 }
 
 /* Takes what libtether tells. Runs inside malloc at times. */
 static void wrap_tell(const struct tether_failure *failure, void *ctx)
 {
-    const struct criterion_test *test = tt_plug.entry.test;
-    const char *file = failure->file;
-    unsigned line = failure->line;
     (void)ctx;
     if (tt_plug.unjudged)
         return;
-    if (!file) {
-        file = test ? test->data->file_ : "unknown";
-        line = test ? test->data->line_ : 0;
-    }
-    tt_tell(file, line, failure->message);
+    if (!failure->file || wrap_is_budgets_place(failure))
+        tt_tell(wrap_file(), wrap_line(), failure->message);
+    else
+        tt_tell(failure->file, failure->line, failure->message);
     if (!failure->stop && !tt_is_forked())
         return;
     if (failure->in_malloc)
@@ -114,6 +116,37 @@ static void wrap_window_end(unsigned checks)
     tt_plug.window_open = false;
 }
 
+static void (*suite_init)(void), (*test_init)(void);
+
+/* Runs a fixture's .init as the test's code, amid Criterion's. */
+static void wrap_init(void (*init)(void))
+{
+    tt_framework(false);
+    if (tt_plug.budget.fixtures && !tt_plug.refusal[0])
+        wrap_budget_begin();
+    init();
+    tt_framework(true);
+}
+
+static void wrap_suite_init(void)
+{
+    wrap_init(suite_init);
+}
+
+static void wrap_test_init(void)
+{
+    wrap_init(test_init);
+}
+
+static void wrap_init_take(struct criterion_test_extra_data *of,
+                           void (**kept)(void), void (*wrapper)(void))
+{
+    if (!of || !of->init)
+        return;
+    *kept = of->init;
+    of->init = wrapper;
+}
+
 void tether_criterion_setup(void)
 {
     const struct tt_real *real = tt_real();
@@ -130,8 +163,9 @@ void tether_criterion_setup(void)
             tt_plug.budget.warm_up();
     }
     wrap_window_begin();
-    if (tt_plug.budget.fixtures && !tt_plug.refusal[0])
-        wrap_budget_begin();
+    tt_framework(true);
+    wrap_init_take(criterion_current_suite->data, &suite_init, wrap_suite_init);
+    wrap_init_take(criterion_current_test->data, &test_init, wrap_test_init);
     real->setup();
 }
 
@@ -169,6 +203,7 @@ static void wrap_blind_end(void)
 
 static void wrap_body_begin(void)
 {
+    tt_framework(false);
     if (tt_plug.refusal[0]) {
         tt_tell(wrap_file(), wrap_line(), tt_plug.refusal);
         tt_leave();
@@ -188,6 +223,7 @@ static void wrap_body_end(void)
     wrap_window_end(tt_plug.failed || tt_plug.off ? TETHER_CHECK_NOTHING
                                                   : TETHER_CHECK_LEAKS);
     wrap_blind_end();
+    tt_framework(true);
 }
 
 static void wrap_body(void)
