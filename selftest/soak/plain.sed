@@ -1,0 +1,6 @@
+# What differs from run to run and is no difference: times, seeds, and counts
+# of what was done in a time.
+s/\([0-9]+\.[0-9]+s\)/(TIME)/g
+s/[0-9]+(\.[0-9]+)? ms/N ms/g
+s/seed [0-9]+/seed N/g
+s/[0-9]+ operations/N operations/g
