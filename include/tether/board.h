@@ -36,9 +36,8 @@ TETHER_API tether_status tether_board_make(size_t rows);
 
 /** Calls back for each row that had a window, in the order of their begin.
  *  Returns how many. */
-TETHER_API size_t
-tether_board_visit(void (*see)(const struct tether_board_row *row, void *ctx),
-                   void *ctx);
+TETHER_API size_t tether_board_visit(
+    void (*see)(const struct tether_board_row *row, void *ctx), void *ctx);
 
 /** Marks this worker's row: its test could not be checked. 'why' is copied.
  *  Does nothing where there is no board. */

@@ -54,22 +54,24 @@ struct tether_budget {
     const char *full; /* the same with macros expanded, or NULL */
     const char *file; /* where it was written, or NULL */
     unsigned line;
-    uint64_t max_heap;   /**< peak of live bytes */
-    uint64_t max_alloc;  /**< bytes of one allocation */
-    uint64_t max_site;   /**< live bytes allocated by one function */
-    uint64_t max_total;  /**< bytes allocated, freed or not */
-    uint64_t max_count;  /**< number of allocations */
-    uint64_t min_count;  /**< at least so many allocations */
-    uint64_t max_leaked; /**< bytes alive at the end of the window */
-    int on_breach;       /**< enum tether_on_breach */
-    int fixtures;        /**< not 0: what fixtures allocate counts too */
+    uint64_t max_heap;     /**< peak of live bytes */
+    uint64_t max_alloc;    /**< bytes of one allocation */
+    uint64_t max_site;     /**< live bytes allocated by one function */
+    uint64_t max_total;    /**< bytes allocated, freed or not */
+    uint64_t max_count;    /**< number of allocations */
+    uint64_t min_count;    /**< at least so many allocations */
+    uint64_t max_leaked;   /**< bytes alive at the end of the window */
+    int on_breach;         /**< enum tether_on_breach */
+    int fixtures;          /**< not 0: what fixtures allocate counts too */
     void (*warm_up)(void); /**< runs once before the window */
     void *reserved[8];     /* lib/budget's while the budget is open */
 };
 
-#define TETHER_BUDGET_INIT                                                     \
-    TETHER_BUDGET_MAGIC, (uint32_t)sizeof(struct tether_budget), 0, 0, 0, 0,   \
+/* clang-format off */
+#define TETHER_BUDGET_INIT                                                   \
+    TETHER_BUDGET_MAGIC, (uint32_t)sizeof(struct tether_budget), 0, 0, 0, 0, \
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }
+/* clang-format on */
 
 /** Sets one limit and marks it as in force. */
 TETHER_API void tether_budget_set(struct tether_budget *budget,
@@ -103,10 +105,10 @@ TETHER_API tether_status tether_budget_end(struct tether_budget *budget);
  * Returns TETHER_OK; TETHER_REFUSED when an environment variable is no size,
  * or the limits contradict each other: 'why' then says so in one line.
  */
-TETHER_API tether_status
-tether_budget_merge(const struct tether_budget *suite,
-                    const struct tether_budget *test,
-                    struct tether_budget *merged, char *why, size_t why_size);
+TETHER_API tether_status tether_budget_merge(const struct tether_budget *suite,
+                                             const struct tether_budget *test,
+                                             struct tether_budget *merged,
+                                             char *why, size_t why_size);
 
 /**
  * Gives the open window the budget whose .max_leaked (and .warm_up, before
@@ -123,14 +125,13 @@ struct tether_budget_result {
     uint64_t total_bytes;
     uint64_t total_count;
 };
-TETHER_API tether_status
-tether_budget_result(const struct tether_budget *budget,
-                     struct tether_budget_result *result);
+TETHER_API tether_status tether_budget_result(
+    const struct tether_budget *budget, struct tether_budget_result *result);
 
 TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE
-# define TETHER_DISABLE_BUDGET
-# include <tether/disable.h>
+#    define TETHER_DISABLE_BUDGET
+#    include <tether/disable.h>
 #endif
 #endif

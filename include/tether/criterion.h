@@ -296,7 +296,10 @@ struct tether_scope_guard {
         scope.number = number;
         scope.entered = 0;
     }
-    ~tether_scope_guard() { tether_scope_end(&scope); }
+    ~tether_scope_guard()
+    {
+        tether_scope_end(&scope);
+    }
     tether_scope_guard(const tether_scope_guard &) = delete;
     tether_scope_guard &operator=(const tether_scope_guard &) = delete;
 };

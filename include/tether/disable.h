@@ -316,7 +316,7 @@ static inline void tether_off_criterion_await(tether_weak ref,
 TETHER_END_DECLS
 #    define tether_scope_begin(...)    tether_off_scope_begin(__VA_ARGS__)
 #    define tether_scope_one_time(...) tether_off_scope_one_time(__VA_ARGS__)
-#    define tether_scope_end tether_off_scope_end
+#    define tether_scope_end           tether_off_scope_end
 #    define tether_criterion_collected(...) \
         tether_off_criterion_collected(__VA_ARGS__)
 #    define tether_criterion_alive(...) tether_off_criterion_alive(__VA_ARGS__)

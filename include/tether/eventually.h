@@ -108,7 +108,7 @@ TETHER_API tether_status tether_eventually_collected(tether_weak ref,
 TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE
-# define TETHER_DISABLE_EVENTUALLY
-# include <tether/disable.h>
+#    define TETHER_DISABLE_EVENTUALLY
+#    include <tether/disable.h>
 #endif
 #endif

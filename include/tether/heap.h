@@ -76,7 +76,7 @@ struct tether_snapshot;
 /** One allocation site: all blocks with the same stack. */
 struct tether_site {
     uint32_t stack;
-    int64_t bytes;  /**< live there; in a difference: more, or less */
+    int64_t bytes; /**< live there; in a difference: more, or less */
     int64_t blocks;
 };
 
@@ -126,7 +126,7 @@ TETHER_API void tether_one_time_end(void);
 TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE
-# define TETHER_DISABLE_HEAP
-# include <tether/disable.h>
+#    define TETHER_DISABLE_HEAP
+#    include <tether/disable.h>
 #endif
 #endif

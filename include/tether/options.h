@@ -21,33 +21,36 @@
 
 #ifndef __cplusplus
 
-# define TETHER_OPTIONS(type, first, ...) ((type){first, __VA_ARGS__})
+#    define TETHER_OPTIONS(type, first, ...) ((type){ first, __VA_ARGS__ })
 
 #else
 
 /* The first argument is a field of Tether's own, so that the list is never
  * empty. An empty field becomes 'tether_at_();', which does nothing. */
-# define TETHER_OPTIONS(type, first, ...)                                      \
-     ([&]() -> type {                                                          \
-         type tether_it_ = {};                                                 \
-         auto tether_at_ = [&tether_it_]() -> type & { return tether_it_; };   \
-         tether_at_() first;                                                   \
-         TETHER_FIELDS_(__VA_ARGS__)                                           \
-         return tether_it_;                                                    \
-     }())
+#    define TETHER_OPTIONS(type, first, ...)              \
+        ([&]() -> type {                                  \
+            type tether_it_ = {};                         \
+            auto tether_at_ = [&tether_it_]() -> type & { \
+                return tether_it_;                        \
+            };                                            \
+            tether_at_() first;                           \
+            TETHER_FIELDS_(__VA_ARGS__)                   \
+            return tether_it_;                            \
+        }())
 
 /* One statement 'tether_at_() FIELD;' for each argument. Every inner macro
  * gets a last argument '~', so that none is called with too few. */
-# define TETHER_FIELDS_(...)                                                   \
-     TETHER_FIELDS_1_(TETHER_COUNT_(__VA_ARGS__), __VA_ARGS__, ~)
-# define TETHER_FIELDS_1_(n, ...) TETHER_FIELDS_2_(n, __VA_ARGS__)
-# define TETHER_FIELDS_2_(n, ...) TETHER_F##n##_(__VA_ARGS__)
-# define TETHER_COUNT_(...)                                                    \
-     TETHER_COUNT_1_(__VA_ARGS__, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14,  \
-                     13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, ~)
-# define TETHER_COUNT_1_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, \
-                         s, t, u, v, w, x, number, ...)                        \
-     number
+#    define TETHER_FIELDS_(...) \
+        TETHER_FIELDS_1_(TETHER_COUNT_(__VA_ARGS__), __VA_ARGS__, ~)
+#    define TETHER_FIELDS_1_(n, ...) TETHER_FIELDS_2_(n, __VA_ARGS__)
+#    define TETHER_FIELDS_2_(n, ...) TETHER_F##n##_(__VA_ARGS__)
+#    define TETHER_COUNT_(...)                                               \
+        TETHER_COUNT_1_(__VA_ARGS__, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, \
+                        14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, ~)
+#    define TETHER_COUNT_1_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, \
+                            r, s, t, u, v, w, x, number, ...)                  \
+        number
+/* clang-format off */
 # define TETHER_F1_(field, ...) tether_at_() field;
 # define TETHER_F2_(field, ...) tether_at_() field; TETHER_F1_(__VA_ARGS__)
 # define TETHER_F3_(field, ...) tether_at_() field; TETHER_F2_(__VA_ARGS__)
@@ -72,6 +75,7 @@
 # define TETHER_F22_(field, ...) tether_at_() field; TETHER_F21_(__VA_ARGS__)
 # define TETHER_F23_(field, ...) tether_at_() field; TETHER_F22_(__VA_ARGS__)
 # define TETHER_F24_(field, ...) tether_at_() field; TETHER_F23_(__VA_ARGS__)
+/* clang-format on */
 
 #endif
 #endif

@@ -53,10 +53,10 @@ struct tether_place {
  */
 TETHER_API tether_weak tether_weak_to(const void *object)
     TETHER_ADDRESS_ONLY(1);
-TETHER_API tether_weak tether_weak_to_at(const void *object,
-                                         const char *name, const char *file,
-                                         unsigned line) TETHER_ADDRESS_ONLY(1);
-#define tether_weak_to(object)                                                 \
+TETHER_API tether_weak tether_weak_to_at(const void *object, const char *name,
+                                         const char *file, unsigned line)
+    TETHER_ADDRESS_ONLY(1);
+#define tether_weak_to(object) \
     tether_weak_to_at((object), #object, __FILE__, __LINE__)
 
 /**
@@ -78,12 +78,12 @@ TETHER_API void tether_weak_drop(tether_weak ref);
 /** The last words of a dead object. The string lives as long as the process
  *  does. */
 struct tether_last_words {
-    const char *name;        /**< as in the call that made the reference */
-    size_t size;             /**< bytes it had */
-    uint32_t alloc_stack;    /**< see tether_stack_text */
-    uint32_t free_stack;     /**< who freed it */
-    uint32_t free_thread;    /**< number of the thread that freed it */
-    uint64_t freed_ns;       /**< monotonic clock */
+    const char *name;     /**< as in the call that made the reference */
+    size_t size;          /**< bytes it had */
+    uint32_t alloc_stack; /**< see tether_stack_text */
+    uint32_t free_stack;  /**< who freed it */
+    uint32_t free_thread; /**< number of the thread that freed it */
+    uint64_t freed_ns;    /**< monotonic clock */
 };
 
 /**
@@ -128,7 +128,7 @@ TETHER_API tether_phantom tether_phantom_to_at(const void *object,
                                                const char *name,
                                                const char *file, unsigned line)
     TETHER_ADDRESS_ONLY(1);
-#define tether_phantom_to(object, queue, tag)                                  \
+#define tether_phantom_to(object, queue, tag) \
     tether_phantom_to_at((object), (queue), (tag), #object, __FILE__, __LINE__)
 
 /** Did its record ever enter the queue? Not 0: yes, even if it was taken. */
@@ -153,8 +153,7 @@ TETHER_API tether_status tether_queue_wait(tether_queue *queue,
                                            unsigned within_ms,
                                            struct tether_record *record);
 
-typedef void (*tether_record_fn)(const struct tether_record *record,
-                                 void *ctx);
+typedef void (*tether_record_fn)(const struct tether_record *record, void *ctx);
 
 /** Takes records until there are none, and hands each to 'see', oldest first,
  *  on this thread. 'see' may make, drop, free and poll as it likes, and may
@@ -180,7 +179,7 @@ TETHER_API void tether_safepoint(void);
 TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE
-# define TETHER_DISABLE_REF
-# include <tether/disable.h>
+#    define TETHER_DISABLE_REF
+#    include <tether/disable.h>
 #endif
 #endif

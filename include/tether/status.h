@@ -11,16 +11,16 @@
 TETHER_BEGIN_DECLS
 
 /* number, name, sentence */
-#define TETHER_STATUS_TABLE(X)                                                 \
-    X(0, TETHER_OK, "it worked")                                               \
-    X(1, TETHER_EMPTY, "nothing is there yet")                                 \
-    X(2, TETHER_TIMEOUT, "the time ran out first")                             \
-    X(3, TETHER_NOT_AN_OBJECT, "the pointer is in no live block")              \
-    X(4, TETHER_STILL_ALIVE, "the object is still alive")                      \
-    X(5, TETHER_NO_MEMORY, "Tether could not map memory of its own")           \
-    X(6, TETHER_BLIND, "Tether does not see this program's allocations")       \
-    X(7, TETHER_BUSY, "the call is already under way further up the stack")    \
-    X(8, TETHER_REFUSED, "the options contradict each other")                  \
+#define TETHER_STATUS_TABLE(X)                                              \
+    X(0, TETHER_OK, "it worked")                                            \
+    X(1, TETHER_EMPTY, "nothing is there yet")                              \
+    X(2, TETHER_TIMEOUT, "the time ran out first")                          \
+    X(3, TETHER_NOT_AN_OBJECT, "the pointer is in no live block")           \
+    X(4, TETHER_STILL_ALIVE, "the object is still alive")                   \
+    X(5, TETHER_NO_MEMORY, "Tether could not map memory of its own")        \
+    X(6, TETHER_BLIND, "Tether does not see this program's allocations")    \
+    X(7, TETHER_BUSY, "the call is already under way further up the stack") \
+    X(8, TETHER_REFUSED, "the options contradict each other")               \
     X(9, TETHER_NOT_FOUND, "there is no such thing")
 
 typedef enum tether_status {
@@ -42,7 +42,7 @@ TETHER_API const char *tether_status_text(tether_status status);
 TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE
-# define TETHER_DISABLE_STATUS
-# include <tether/disable.h>
+#    define TETHER_DISABLE_STATUS
+#    include <tether/disable.h>
 #endif
 #endif

@@ -324,7 +324,7 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     }
     if (from.flags & TT_BLOCK_SITE)
         count_site_left(from.stack, from.size, from.epoch);
-    if (is_counted(flags))
+    if (is_counted(flags) && slot)
         count_born(slot, size);
     errno = before;
     return block;

@@ -38,12 +38,10 @@ Test(disabled, all, HEAP_BUDGET(.max_count = 0, NO_LEAKS, .warm_up = warm))
     struct tether_snapshot *snapshot = tether_snapshot();
     char *object = (char *)malloc(16);
 
-    WITHIN_BUDGET(.max_heap = 1)
-    {
+    WITHIN_BUDGET(.max_heap = 1) {
         runs++;
     }
-    ONE_TIME
-    {
+    ONE_TIME {
         runs++;
     }
     cr_assert_eq(runs, 2);

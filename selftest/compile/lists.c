@@ -46,7 +46,7 @@ Test(all, backwards,
 
 ParameterizedTestParameters(all, parameters)
 {
-    static int rows[] = {1, 2};
+    static int rows[] = { 1, 2 };
     return cr_make_param_array(int, rows, 2);
 }
 ParameterizedTest(int *row, all, parameters, HEAP_BUDGET(.max_heap = KiB(1)))
@@ -67,17 +67,14 @@ Theory((int a, int b), all, theory, HEAP_BUDGET(NO_LEAKS, .max_alloc = 3))
 
 static int within(int n)
 {
-    WITHIN_BUDGET()
-    {
+    WITHIN_BUDGET() {
         n++;
     }
     WITHIN_BUDGET(.max_count = 0)
-    n++;
+        n++;
     WITHIN_BUDGET(.on_breach = TETHER_GO_ON, .max_heap = (uint64_t)n * KiB(1),
-                  NO_LEAKS)
-    {
-        WITHIN_BUDGET(.max_alloc = work(n) ? 1 : 2, .max_count = 3)
-        {
+                  NO_LEAKS) {
+        WITHIN_BUDGET(.max_alloc = work(n) ? 1 : 2, .max_count = 3) {
             if (work(1))
                 continue;
             if (work(2))
@@ -94,12 +91,10 @@ out:
 static int assigned(void)
 {
     int inside, once;
-    WITHIN_BUDGET(.max_count = 0)
-    {
+    WITHIN_BUDGET(.max_count = 0) {
         inside = work(1);
     }
-    ONE_TIME
-    {
+    ONE_TIME {
         once = work(2);
     }
     return inside + once;

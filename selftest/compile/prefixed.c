@@ -4,17 +4,17 @@
 /* With TETHER_PREFIXED_ONLY no unprefixed name is taken; the twins work. */
 #include <tether/criterion.h>
 
-#if defined(HEAP_BUDGET) || defined(NO_LEAKS) || defined(WITHIN_BUDGET) ||     \
-    defined(ONE_TIME) || defined(KiB) || defined(MiB) || defined(GiB) ||       \
-    defined(ASSERT_COLLECTED) || defined(EXPECT_COLLECTED) ||                  \
-    defined(ASSERT_ALIVE) || defined(EXPECT_ALIVE) ||                          \
-    defined(ASSERT_NONE_ALIVE) || defined(EXPECT_NONE_ALIVE) ||                \
-    defined(ASSERT_ENQUEUED) || defined(EXPECT_ENQUEUED) ||                    \
-    defined(ASSERT_EVENTUALLY) || defined(EXPECT_EVENTUALLY) ||                \
-    defined(ASSERT_CONSISTENTLY) || defined(EXPECT_CONSISTENTLY) ||            \
-    defined(ASSERT_EVENTUALLY_COLLECTED) ||                                    \
+#if defined(HEAP_BUDGET) || defined(NO_LEAKS) || defined(WITHIN_BUDGET) || \
+    defined(ONE_TIME) || defined(KiB) || defined(MiB) || defined(GiB) ||   \
+    defined(ASSERT_COLLECTED) || defined(EXPECT_COLLECTED) ||              \
+    defined(ASSERT_ALIVE) || defined(EXPECT_ALIVE) ||                      \
+    defined(ASSERT_NONE_ALIVE) || defined(EXPECT_NONE_ALIVE) ||            \
+    defined(ASSERT_ENQUEUED) || defined(EXPECT_ENQUEUED) ||                \
+    defined(ASSERT_EVENTUALLY) || defined(EXPECT_EVENTUALLY) ||            \
+    defined(ASSERT_CONSISTENTLY) || defined(EXPECT_CONSISTENTLY) ||        \
+    defined(ASSERT_EVENTUALLY_COLLECTED) ||                                \
     defined(EXPECT_EVENTUALLY_COLLECTED)
-# error "an unprefixed name is there"
+#    error "an unprefixed name is there"
 #endif
 
 static void make(void)
@@ -23,8 +23,7 @@ static void make(void)
 
 Test(prefixed, all,
      TETHER_HEAP_BUDGET(TETHER_NO_LEAKS, .max_heap = TETHER_MiB(1),
-                        .max_alloc = TETHER_KiB(1),
-                        .max_total = TETHER_GiB(1)))
+                        .max_alloc = TETHER_KiB(1), .max_total = TETHER_GiB(1)))
 {
     tether_weak ref = tether_weak_to(&ref);
     tether_phantom phantom = tether_phantom_to(&ref, NULL, NULL);

@@ -39,6 +39,8 @@ Test(statements, branches)
     }
     if (n)
         WITHIN_BUDGET(.max_count = 0)
-    work(1);
-    else ONE_TIME work(2);
+            work(1);
+    else
+        ONE_TIME
+            work(2);
 }

@@ -9,9 +9,9 @@
 #    define FRAME_PAD 0
 #endif
 #ifdef __clang__ /* makes no clones */
-# define KEEP __attribute__((noinline))
+#    define KEEP __attribute__((noinline))
 #else
-# define KEEP __attribute__((noinline, noclone))
+#    define KEEP __attribute__((noinline, noclone))
 #endif
 
 extern const struct code CODE;
