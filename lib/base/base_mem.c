@@ -58,6 +58,13 @@ void tt_unmap(void *start, size_t bytes)
     errno = before;
 }
 
+void tt_release(void *start, size_t bytes)
+{
+    const int before = errno;
+    madvise(start, bytes, MADV_DONTNEED);
+    errno = before;
+}
+
 static size_t page_up(size_t bytes)
 {
     return (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
@@ -98,16 +105,17 @@ void *tt_mem_take(size_t bytes)
     const unsigned class = small_class(bytes);
     const size_t size = (size_t)16 << class;
     tt_lock_take(&memory.lock);
-    struct piece *piece = memory.free[class];
-    if (piece)
-        memory.free[class] = piece->next;
-    else
-        piece = chunk_cut(size);
+    struct piece *const used = memory.free[class];
+    if (used)
+        memory.free[class] = used->next;
+    struct piece *const piece = used ? used : chunk_cut(size);
     tt_lock_give(&memory.lock);
     if (!piece)
         return NULL;
     __atomic_fetch_add(&memory.used, size, __ATOMIC_RELAXED);
-    memset(piece, 0, size);
+    /* What was never used is zero, and stays untouched. */
+    if (used)
+        memset(piece, 0, size);
     return piece;
 }
 

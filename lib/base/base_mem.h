@@ -15,6 +15,9 @@ void *tt_map_sparse(size_t bytes);
 
 void tt_unmap(void *start, size_t bytes);
 
+/* Gives the touched pages of a mapping back; it stays, and reads as zero. */
+void tt_release(void *start, size_t bytes);
+
 /* Takes zeroed private memory, aligned to 16 bytes. NULL when the system
  * refuses. Any thread. */
 void *tt_mem_take(size_t bytes) __attribute__((malloc));

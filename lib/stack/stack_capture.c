@@ -30,7 +30,7 @@
 
 unsigned tt_stack_depth = 8;
 
-/* What a thread keeps between captures. */
+/* What a thread keeps between captures; all zero at first. */
 struct thread_cache {
     struct thread_cache *next; /* while it is free */
     struct tt_range own;
@@ -38,6 +38,9 @@ struct thread_cache {
     struct tt_shadow shadow;
     struct tt_memo memos[TT_MEMOS];
 };
+
+_Static_assert(sizeof(struct thread_cache) > 16 * 1024,
+               "tt_release wants a mapping of its own");
 
 void tt_stack_setup(void)
 {
@@ -151,10 +154,9 @@ void tt_stack_thread_end(void)
     tt_self.stack_cache = &cache_ended;
     if (!cache || cache == &cache_ended)
         return;
-    cache->own = (struct tt_range){ 0 };
-    cache->shadow.count = 0;
-    memset(cache->memos, 0, sizeof cache->memos);
-    cache->busy = false;
+    /* Most threads have touched little of it: the pages go, and are zero when
+     * they come back. It is a mapping of its own (base_mem.c). */
+    tt_release(cache, sizeof *cache);
     tt_lock_take(&caches_lock);
     cache->next = caches_free;
     caches_free = cache;
