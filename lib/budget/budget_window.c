@@ -99,6 +99,7 @@ tether_status tether_window_begin(const char *name)
     window.scope.owner = NULL;
     for (enum tt_limit limit = 0; limit < TT_LIMITS; limit++)
         window.scope.limit[limit] = TT_NO_LIMIT;
+    tt_heap_stacks_start();
     libc_warm_up();
     tt_threads_ignore_others();
     tt_board_window(name);

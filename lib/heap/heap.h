@@ -176,6 +176,10 @@ bool tt_heap_sees(void);
 /* Serves Tether under AddressSanitizer, which allows no second malloc. */
 bool tt_heap_is_sanitized(void);
 
+/* In a runner's worker stacks are kept only from the first window on, which
+ * calls this. */
+void tt_heap_stacks_start(void);
+
 /* Called by lib/init.c: once, and around fork. */
 void tt_heap_setup(void);
 void tt_heap_lock(void);
