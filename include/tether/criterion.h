@@ -230,6 +230,7 @@
 TETHER_BEGIN_DECLS
 
 struct cri_assert_node;
+struct criterion_datapoints;
 
 /* A number, because the budget itself must outlive a frame that a longjmp
  * skipped. */
@@ -271,6 +272,8 @@ TETHER_API void tether_criterion_abort(void) __attribute__((noreturn));
 TETHER_API void tether_criterion_skip(const char *format, ...)
     __attribute__((noreturn));
 TETHER_API void tether_criterion_die(const char *format, ...);
+TETHER_API void tether_criterion_theory(struct criterion_datapoints *points,
+                                        size_t count, void (*theory)(void));
 
 TETHER_END_DECLS
 
@@ -286,6 +289,7 @@ TETHER_END_DECLS
 #    define criterion_abort_test             tether_criterion_abort
 #    define criterion_skip_test              tether_criterion_skip
 #    define criterion_test_die               tether_criterion_die
+#    define cr_theory_main                   tether_criterion_theory
 #endif
 
 #ifdef __cplusplus

@@ -25,6 +25,8 @@ struct tt_real {
     void (*abort)(void);
     void (*skip)(const char *format, ...);
     void (*die)(const char *format, ...);
+    void (*theory)(struct criterion_datapoints *points, size_t count,
+                   void (*theory)(void));
 };
 const struct tt_real *tt_real(void);
 
@@ -52,6 +54,7 @@ struct tt_plug {
     bool strict;       /* TETHER_STRICT */
     const char *blind; /* why nothing can be checked, or NULL */
     struct tether_budget budget;
+    bool in_theory; /* Criterion sends amid the body */
     bool window_open, budget_open;
     bool unjudged;     /* what ends now is not judged: its test has failed */
     char refusal[512]; /* why the test's budget is refused; "": it is not */
@@ -74,6 +77,9 @@ bool tt_entry_budget(const void *data, struct tether_budget *budget);
 
 /* Sends a failure of the test. Any thread, also inside malloc. */
 void tt_tell(const char *file, unsigned line, const char *message);
+
+/* Keeps a failure until the theory that runs is over. */
+void tt_tell_later(const char *file, unsigned line, const char *message);
 
 /* Ends the test from any thread; not from inside malloc. */
 _Noreturn void tt_leave(void);

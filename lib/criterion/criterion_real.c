@@ -25,6 +25,10 @@
 #undef criterion_abort_test
 #undef criterion_skip_test
 #undef criterion_test_die
+#undef cr_theory_main
+
+EXPORT void cr_theory_main(struct criterion_datapoints *points, size_t count,
+                           void (*theory)(void));
 
 EXPORT void cri_assert_node_send(const char *file, size_t line,
                                  struct cri_assert_node *tree);
@@ -80,6 +84,12 @@ EXPORT void criterion_test_die(const char *format, ...)
     tether_criterion_die("%s", text);
 }
 
+EXPORT void cr_theory_main(struct criterion_datapoints *points, size_t count,
+                           void (*theory)(void))
+{
+    tether_criterion_theory(points, count, theory);
+}
+
 static struct tt_real real;
 
 /* Behind us in the order of look-up, or, if the program was linked the other
@@ -110,6 +120,7 @@ const struct tt_real *tt_real(void)
         *(void **)&real.abort = real_find("criterion_abort_test");
         *(void **)&real.skip = real_find("criterion_skip_test");
         *(void **)&real.die = real_find("criterion_test_die");
+        *(void **)&real.theory = real_find("cr_theory_main");
         *(void **)&real.main = real_find("criterion_internal_test_main");
         *(void **)&real.teardown =
             real_find("criterion_internal_test_teardown");

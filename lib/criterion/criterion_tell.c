@@ -139,6 +139,31 @@ void tt_tell(const char *file, unsigned line, const char *message)
         .message = text, .passed = false, .line = line, .file = file });
 }
 
+void tt_tell_later(const char *file, unsigned line, const char *message)
+{
+    char text[TEXT_BYTES_MAX];
+    if (kept.is_set)
+        return;
+    atomic_fetch_add(&tt_plug.failed, 1);
+    tt_escape(message, text, sizeof text);
+    send_keep(&(struct criterion_assert_stats){
+        .message = text, .line = line, .file = file });
+}
+
+/* A theory talks to the runner before and after each of its data points, and
+ * allocates for that, so a limit can break amid the talk. */
+void tether_criterion_theory(struct criterion_datapoints *points, size_t count,
+                             void (*theory)(void))
+{
+    tt_plug.in_theory = true;
+    tt_real()->theory(points, count, theory);
+    tt_plug.in_theory = false;
+    if (kept.is_set && !tt_is_forked()) {
+        send_begin();
+        send_end();
+    }
+}
+
 void tt_leave_process(void)
 {
     if (tt_is_forked())

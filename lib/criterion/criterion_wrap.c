@@ -47,10 +47,14 @@ static void wrap_tell(const struct tether_failure *failure, void *ctx)
     (void)ctx;
     if (tt_plug.unjudged)
         return;
-    if (!failure->file || wrap_is_budgets_place(failure))
-        tt_tell(wrap_file(), wrap_line(), failure->message);
-    else
-        tt_tell(failure->file, failure->line, failure->message);
+    const bool whole = !failure->file || wrap_is_budgets_place(failure);
+    const char *file = whole ? wrap_file() : failure->file;
+    const unsigned line = whole ? wrap_line() : failure->line;
+    if (failure->in_malloc && tt_plug.in_theory && !tt_is_forked()) {
+        tt_tell_later(file, line, failure->message);
+        return;
+    }
+    tt_tell(file, line, failure->message);
     if (!failure->stop && !tt_is_forked())
         return;
     if (failure->in_malloc)
