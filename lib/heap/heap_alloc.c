@@ -202,7 +202,7 @@ static bool shadow_leave(void *address, uint8_t kind)
     struct region *const region = region_of((uintptr_t)address);
     const uint8_t before = __atomic_exchange_n(
         shadow_of(region, (uintptr_t)address),
-        kind == SHADOW_SMALL ? SHADOW_DEAD : SHADOW_NONE, __ATOMIC_ACQ_REL);
+        kind == SHADOW_SMALL ? SHADOW_DEAD : SHADOW_DEAD_BIG, __ATOMIC_ACQ_REL);
     return (before & SHADOW_LIVE) == kind;
 }
 
@@ -218,6 +218,27 @@ static struct raw raw_of(const struct tt_block *block, uint8_t kind)
     };
 }
 
+/* One frame says where; a watched block's death is told in full. */
+static uint32_t stack_of_free(const struct tt_block *block, void *frame)
+{
+    if (block->flags & TT_BLOCK_TOOL || !tt_stack_depth)
+        return 0;
+    return tt_stack_capture(
+        frame, block->flags & TT_BLOCK_REF ? TT_MAX(tt_stack_depth, 8) : 1);
+}
+
+static void bury(const struct tt_block *block, uint8_t kind, uint32_t stack)
+{
+    const uintptr_t address = (uintptr_t)block->address;
+    struct big_header *const big = big_of(region_of(address), address);
+    if (kind == SHADOW_SMALL) {
+        small_bury((uint64_t *)(address - HEADER_BYTES), DEAD_STACK, stack);
+    } else {
+        big->word[1] = (big->word[1] & ~FLAGS_MASK) | DEAD_STACK;
+        big->mapping = stack;
+    }
+}
+
 void free_slow(void *address, void *frame, const char *call)
 {
     const int before = errno;
@@ -229,7 +250,7 @@ void free_slow(void *address, void *frame, const char *call)
         errno = before;
         return;
     }
-    const uint32_t stack = tt_stack_capture(frame, count_free_depth(&block));
+    const uint32_t stack = stack_of_free(&block, frame);
     if (block.flags & TT_BLOCK_REF)
         tell_died(&block, stack);
     if (is_counted(block.flags) && slot)
@@ -237,10 +258,7 @@ void free_slow(void *address, void *frame, const char *call)
     if (block.flags & TT_BLOCK_SITE)
         count_site_left(block.stack, block.size, block.epoch);
     const struct raw raw = raw_of(&block, kind);
-    if (kind == SHADOW_SMALL) {
-        uint64_t *const word1 = (uint64_t *)((char *)address - 8);
-        *word1 = word1_of_dead(*word1, stack);
-    }
+    bury(&block, kind, stack);
     raw_give(&raw);
     errno = before;
 }
@@ -273,10 +291,8 @@ static void *realloc_moved(const struct tt_block *from, uint8_t kind,
     if (from->flags & TT_BLOCK_REF)
         tell_moved(from, facts);
     const struct raw old = raw_of(from, kind);
-    if (shadow_leave(from->address, kind) && kind == SHADOW_SMALL) {
-        uint64_t *const word1 = (uint64_t *)((char *)from->address - 8);
-        *word1 = word1_of_dead(*word1, facts->stack);
-    }
+    if (shadow_leave(from->address, kind))
+        bury(from, kind, facts->stack);
     raw_give(&old);
     return raw.block;
 }

@@ -46,13 +46,11 @@ TT_INLINE uint32_t stack_of_alloc(void *frame)
     return tt_stack_depth ? tt_stack_capture(frame, tt_stack_depth) : 0;
 }
 
-extern unsigned free_depth __attribute__((visibility("hidden")));
-
-TT_INLINE uint64_t word1_of_dead(uint64_t word1, uint32_t free_stack)
+/* Leaves word in a dead small block of who freed it. */
+TT_INLINE void small_bury(uint64_t *words, uint64_t tag, uint64_t who)
 {
-    return DEAD_TAG << FLAGS_SHIFT |
-           (uint64_t)(free_stack & DEAD_STACK) << THREAD_SHIFT |
-           (word1 & STACK_MASK);
+    words[1] = (words[1] & ~FLAGS_MASK) | tag;
+    words[2] = who;
 }
 
 #endif

@@ -16,9 +16,11 @@
  *   word 2   big block's size
  *   word 3   length of the mapping, when the block is one of its own
  *
- * A freed small block keeps word 1 until its memory is used again (mimalloc
- * links its free list through word 0): tag 0x2dd (10) | free stack (26, cut)
- * | allocation stack (28). A double free can so be told with both stacks.
+ * A freed block's facts stay where they are until the memory is used again
+ * (mimalloc links its free list through word 0): word 1 has a tag in the place
+ * of the flags, and the 8 bytes after a small block's header, or word 3 of a
+ * big one's, say who freed it: the return address, or the id of a stack. So a
+ * double free can be told with both places, at the price of two stores.
  *
  * The address space is cut into regions of 32 MiB. A region has a shadow of
  * one byte for each 16 bytes that says where blocks start, the places for big
@@ -45,8 +47,9 @@ enum {
     SHADOW_NONE = 0,
     SHADOW_SMALL = 1, /* a small block starts here */
     SHADOW_BIG = 2,
-    SHADOW_DEAD = 4,    /* the newest small block that started here was freed */
-    SHADOW_FLAGGED = 8, /* with SMALL: it has flags, free must look */
+    SHADOW_DEAD = 4,      /* the newest small block that began here is freed */
+    SHADOW_FLAGGED = 8,   /* with SMALL: it has flags, free must look */
+    SHADOW_DEAD_BIG = 16, /* the same of a big block */
 };
 #define SHADOW_LIVE (SHADOW_SMALL | SHADOW_BIG)
 
@@ -75,8 +78,9 @@ extern struct region *region_table[REGIONS_MAX]
 #define SIZE_SHIFT    42
 #define SIZE_MASK     ((uint64_t)0xfff)
 #define FLAGS_SHIFT   54
-#define DEAD_TAG      ((uint64_t)0x2dd)
-#define DEAD_STACK    ((1u << 26) - 1)
+#define FLAGS_MASK    ((uint64_t)0x3ff << FLAGS_SHIFT)
+#define DEAD_CALLER   ((uint64_t)0x2dd << FLAGS_SHIFT)
+#define DEAD_STACK    ((uint64_t)0x2de << FLAGS_SHIFT)
 
 TT_INLINE uint64_t word0_of(uint64_t serial, uint32_t epoch)
 {

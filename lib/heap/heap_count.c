@@ -13,9 +13,6 @@
 #include <errno.h>
 
 ptrdiff_t errno_offset;
-#define FREE_DEPTH 1
-
-unsigned free_depth = FREE_DEPTH;
 
 static tt_site_fn site_watch;
 
@@ -102,10 +99,8 @@ static void stacks_pause(void)
 
 void tt_heap_stacks_start(void)
 {
-    if (depth_paused) {
+    if (depth_paused)
         tt_stack_depth = depth_paused;
-        free_depth = TT_MIN(FREE_DEPTH, tt_stack_depth);
-    }
     depth_paused = 0;
 }
 
@@ -119,20 +114,12 @@ struct tt_slot *slot_ready(void)
          * which saves a third of a millisecond of each worker. */
         if (tt_os_env("TETHER_BOARD"))
             stacks_pause();
-        free_depth = TT_MIN(FREE_DEPTH, tt_stack_depth);
         __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
         tt_leave();
     }
     struct tt_slot *const slot = slot_home();
     fast_open(slot);
     return slot;
-}
-
-unsigned count_free_depth(const struct tt_block *block)
-{
-    if (block->flags & TT_BLOCK_TOOL)
-        return 0;
-    return block->flags & TT_BLOCK_REF ? TT_MAX(tt_stack_depth, 8) : free_depth;
 }
 
 void tell_died(const struct tt_block *block, uint32_t stack)

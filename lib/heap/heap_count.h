@@ -80,9 +80,6 @@ struct tt_block count_facts_after(const struct tt_block *from, size_t size,
 /* Gets the calling thread ready to count. NULL when out of memory. */
 struct tt_slot *slot_ready(void);
 
-/* How many frames of a free of this block are kept. */
-unsigned count_free_depth(const struct tt_block *block);
-
 void tell_died(const struct tt_block *block, uint32_t stack);
 void tell_moved(const struct tt_block *from, const struct tt_block *to);
 

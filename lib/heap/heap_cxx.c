@@ -13,6 +13,7 @@
 
 #define ENTRY       __attribute__((visibility("default"), noinline))
 #define FRAME       __builtin_frame_address(0)
+#define CALLER      __builtin_return_address(0)
 #define NAMED(name) __asm__(name)
 
 typedef void (*new_handler)(void);
@@ -102,7 +103,7 @@ NEW_ALIGNED_NOTHROW(new_array_aligned_nothrow,
     ENTRY void function(void *address, ##__VA_ARGS__) NAMED(mangled); \
     void function(void *address, ##__VA_ARGS__)                       \
     {                                                                 \
-        if (TT_UNLIKELY(!fast_free(address, FRAME)) && address)       \
+        if (TT_UNLIKELY(!fast_free(address, CALLER)) && address)      \
             free_slow(address, FRAME, "delete");                      \
     }
 

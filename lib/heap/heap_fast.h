@@ -54,7 +54,6 @@ void *small_born_stack(struct tt_slot *slot, char *base, size_t size,
                        void *frame);
 void *small_born_region(struct tt_slot *slot, char *base, size_t size,
                         void *frame);
-bool fast_free_stack(uint64_t *words, void *frame);
 
 /* The whole of malloc and calloc: 'take' is mimalloc's, 'slow' ours. */
 TT_INLINE void *fast_alloc(size_t size, void *frame, void *(*take)(size_t),
@@ -84,8 +83,9 @@ TT_INLINE void mi_free_errno(void *base)
     *errno_place() = before;
 }
 
-/* False: this one is for free_slow (or NULL). */
-TT_INLINE bool fast_free(void *address, void *frame)
+/* False: this one is for free_slow (or NULL). 'caller' is the return address
+ * of the entry point. */
+TT_INLINE bool fast_free(void *address, void *caller)
 {
     const uintptr_t at = (uintptr_t)address;
     struct tt_slot *const slot = tt_self.fast;
@@ -98,13 +98,12 @@ TT_INLINE bool fast_free(void *address, void *frame)
         return false;
     if (TT_UNLIKELY(word0_epoch(words[0]) < ledger_epoch))
         return false;
-    const uint64_t word1 = words[1];
-    slot->freed += (int64_t)(word1 >> SIZE_SHIFT);
+    slot->freed += (int64_t)(words[1] >> SIZE_SHIFT);
     slot->freed_count++;
     *shadow = SHADOW_DEAD;
-    if (free_depth)
-        return fast_free_stack(words, frame);
-    words[1] = word1_of_dead(word1, 0);
+    /* It has no flags: small_bury in one instruction less. */
+    words[1] |= DEAD_CALLER;
+    words[2] = (uintptr_t)caller;
     mi_free_errno(words);
     return true;
 }

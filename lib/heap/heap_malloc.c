@@ -18,8 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ENTRY __attribute__((visibility("default"), noinline))
-#define FRAME __builtin_frame_address(0)
+#define ENTRY  __attribute__((visibility("default"), noinline))
+#define FRAME  __builtin_frame_address(0)
+#define CALLER __builtin_return_address(0)
 #ifdef __clang__ /* has no 'copy', and does not warn without it */
 #    define ALIAS(name) __attribute__((visibility("default"), alias(#    name)))
 #else
@@ -50,13 +51,6 @@ TT_COLD void *small_born_region(struct tt_slot *slot, char *base, size_t size,
     return small_born_stack(slot, base, size, frame);
 }
 
-TT_NOINLINE bool fast_free_stack(uint64_t *words, void *frame)
-{
-    words[1] = word1_of_dead(words[1], tt_stack_capture(frame, free_depth));
-    mi_free_errno(words);
-    return true;
-}
-
 ENTRY void *malloc(size_t size)
 {
     return fast_alloc(size, FRAME, mi_malloc, malloc_slow);
@@ -74,7 +68,7 @@ ENTRY void *calloc(size_t count, size_t each)
 
 ENTRY void free(void *address)
 {
-    if (TT_UNLIKELY(!fast_free(address, FRAME)) && address)
+    if (TT_UNLIKELY(!fast_free(address, CALLER)) && address)
         free_slow(address, FRAME, "free");
 }
 

@@ -17,22 +17,56 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The dead block that started at 'address', if its header is still there. */
+/* The words of the dead block that started at 'address': word 1, who freed
+ * it, its size. False: nothing of it is left. */
+static bool dead_read(uintptr_t at, uint64_t *word1, uint64_t *who,
+                      uint64_t *size)
+{
+    struct region *const region = region_of(at);
+    const uint8_t mark = region ? *shadow_of(region, at) : SHADOW_NONE;
+    uint64_t words[2];
+    if (mark == SHADOW_DEAD_BIG) {
+        const struct big_header *const big = big_of(region, at);
+        *word1 = big->word[1];
+        *who = big->mapping;
+        *size = big->size;
+        return true;
+    }
+    if (mark != SHADOW_DEAD ||
+        !tt_os_read((const char *)at - 8, words, sizeof words))
+        return false;
+    *word1 = words[0];
+    *who = words[1];
+    *size = words[0] >> SIZE_SHIFT & SIZE_MASK;
+    return true;
+}
+
+/* The dead block that started at 'address', if its facts are still there. */
 static bool dead_find(const void *address, struct tt_block *block,
                       uint32_t *freed_stack)
 {
     const uintptr_t at = (uintptr_t)address;
-    struct region *const region = region_of(at);
-    uint64_t word1;
-    if (!region || at % 16 || *shadow_of(region, at) != SHADOW_DEAD)
+    uint64_t word1, who, size;
+    if (at % 16 || !dead_read(at, &word1, &who, &size))
         return false;
-    if (!tt_os_read((const char *)address - 8, &word1, sizeof word1) ||
-        word1 >> FLAGS_SHIFT != DEAD_TAG)
+    const uint64_t tag = word1 & FLAGS_MASK;
+    if (tag != DEAD_CALLER && tag != DEAD_STACK)
         return false;
+    const uintptr_t caller = who;
     *block = (struct tt_block){ .address = (void *)at,
+                                .size = size,
                                 .stack = (uint32_t)(word1 & STACK_MASK) };
-    *freed_stack = (uint32_t)(word1 >> THREAD_SHIFT & DEAD_STACK);
+    *freed_stack = tag == DEAD_STACK ? (uint32_t)who & STACK_MASK
+                                     : tt_stack_intern(&caller, 1);
     return true;
+}
+
+/* Was a block that started here freed, though nothing is left of it? */
+static bool dead_is(uintptr_t at)
+{
+    struct region *const region = region_of(at);
+    return region && at % 16 == 0 &&
+           *shadow_of(region, at) & (SHADOW_DEAD | SHADOW_DEAD_BIG);
 }
 
 TT_COLD void misuse_tell(const void *address, void *frame, const char *call)
@@ -43,9 +77,7 @@ TT_COLD void misuse_tell(const void *address, void *frame, const char *call)
     if (tt_block_find(address, &report.block))
         report.kind = TT_MISUSE_INSIDE;
     else if (dead_find(address, &report.block, &report.freed_stack) ||
-             (region_of((uintptr_t)address) &&
-              *shadow_of(region_of((uintptr_t)address), (uintptr_t)address) ==
-                  SHADOW_DEAD))
+             dead_is((uintptr_t)address))
         report.kind = TT_MISUSE_DOUBLE_FREE;
     if (!tt_heap_news.misuse)
         return;
