@@ -49,6 +49,12 @@ bool tt_os_env_size(const char *name, uint64_t *value);
  * stored before the call (an asymmetric fence). */
 void tt_os_fence_all(void);
 
+/* Finds where the code [start, end) of a function, which must be readable,
+ * may jump to outside of itself, at most 'max' targets. Some may be no code:
+ * check that one is a function's start. Returns their number. */
+size_t tt_os_tail_calls(uintptr_t start, uintptr_t end, uintptr_t *targets,
+                        size_t max);
+
 /*
  * Runs a program and talks to it through pipes, unseen by the tested program:
  * no SIGCHLD, nothing for waitpid(-1), no handler of the user's runs in it.

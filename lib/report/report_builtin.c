@@ -31,6 +31,7 @@
 #include <wchar.h>
 
 #include "base/base_lock.h"
+#include "os/os.h"
 #include "report/report_maps.h"
 #include "report/report_sites.h"
 #include "stack/stack.h"
@@ -61,6 +62,8 @@ extern char *__dcigettext(const char *domain, const char *first,
     X(__dcigettext, "message catalogues")       \
     X(bindtextdomain, "message catalogues")     \
     X(textdomain, "message catalogues")         \
+    X(localtime, "time zone data")              \
+    X(localtime_r, "time zone data")            \
     X(tzset, "time zone data")                  \
     X(mktime, "time zone data")                 \
     X(strftime, "time zone data")               \
@@ -74,6 +77,8 @@ extern char *__dcigettext(const char *domain, const char *first,
     X(getgrgid_r, "the name service")           \
     X(gethostbyname, "the name service")        \
     X(getservbyname, "the name service")        \
+    X(mbstowcs, "character conversion tables")  \
+    X(wcstombs, "character conversion tables")  \
     X(mbrtowc, "character conversion tables")   \
     X(mbsrtowcs, "character conversion tables") \
     X(wcrtomb, "character conversion tables")   \
@@ -84,8 +89,18 @@ extern char *__dcigettext(const char *domain, const char *first,
     X(dlerror, "the loader")                    \
     X(setenv, "the environment")                \
     X(putenv, "the environment")                \
+    X(strerror, "error texts")                  \
+    X(strerror_l, "error texts")                \
+    X(strsignal, "error texts")                 \
     X(openlog, "syslog")                        \
     X(vsyslog, "syslog")
+
+/* The same, but what the function itself allocates is its caller's: only what
+ * is at least DEEP frames further in is libc's. */
+#define DEEP 3
+#define DEEP_FUNCTIONS(X)                        \
+    X(iconv_open, "character conversion tables") \
+    X(getaddrinfo, "the name service")
 
 /* start of the first caller's file name, why */
 #define MODULES(X)                                       \
@@ -96,21 +111,30 @@ extern char *__dcigettext(const char *domain, const char *first,
     X("libgit2", "the test framework")                   \
     X("libtether", "Tether itself")
 
+#define TAILS_MAX 3
+
 struct builtin {
     const char *name;
     const char *why;
-    uintptr_t address; /* functions only */
+    uintptr_t address;          /* functions only */
+    uintptr_t tails[TAILS_MAX]; /* functions that it ends by calling */
+    size_t tails_count;
+    unsigned frames_min; /* further in than it */
     int64_t bytes, blocks;
 };
 
 static struct builtin functions[] = {
-#define FUNCTION(function, text) { #function, text, 0, 0, 0 },
+#define FUNCTION(function, text) { .name = #function, .why = text },
     FUNCTIONS(FUNCTION)
+#undef FUNCTION
+#define FUNCTION(function, text) \
+    { .name = #function, .why = text, .frames_min = DEEP },
+        DEEP_FUNCTIONS(FUNCTION)
 #undef FUNCTION
 };
 
 static struct builtin modules[] = {
-#define MODULE(start, text) { start, text, 0, 0, 0 },
+#define MODULE(start, text) { .name = start, .why = text },
     MODULES(MODULE)
 #undef MODULE
 };
@@ -119,6 +143,23 @@ static struct tt_lock lock;
 static struct tt_text maps; /* read once a check; grows in private memory */
 static bool maps_are_read;
 
+/* A function that ends by calling another one has left the stack by then:
+ * localtime's work is done by a function that libc does not export. */
+static void tails_fill(struct builtin *function)
+{
+    uintptr_t start, end, targets[16], target_start, target_end;
+    if (!tt_stack_function(function->address, &start, &end) ||
+        start != function->address)
+        return;
+    const size_t count =
+        tt_os_tail_calls(start, end, targets, TT_COUNT(targets));
+    for (size_t i = 0; i < count && function->tails_count < TAILS_MAX; i++)
+        if (tt_stack_module(targets[i]) == tt_stack_module(start) &&
+            tt_stack_function(targets[i], &target_start, &target_end) &&
+            target_start == targets[i])
+            function->tails[function->tails_count++] = targets[i];
+}
+
 static void addresses_fill(void)
 {
     size_t i = 0;
@@ -126,7 +167,11 @@ static void addresses_fill(void)
         return;
 #define ADDRESS(function, text) functions[i++].address = (uintptr_t)&function;
     FUNCTIONS(ADDRESS)
+    DEEP_FUNCTIONS(ADDRESS)
 #undef ADDRESS
+    for (i = 0; i < TT_COUNT(functions); i++)
+        if (functions[i].address)
+            tails_fill(&functions[i]);
 }
 
 /* The base name of the file that holds an instruction. */
@@ -170,14 +215,20 @@ static struct builtin *module_match(const char *name)
     return NULL;
 }
 
-static struct builtin *function_match(uintptr_t pc)
+static struct builtin *function_match(uintptr_t pc, unsigned frames_in)
 {
     uintptr_t start, end;
     if (!tt_stack_function(pc, &start, &end))
         return NULL;
-    for (size_t i = 0; i < TT_COUNT(functions); i++)
+    for (size_t i = 0; i < TT_COUNT(functions); i++) {
+        if (frames_in < functions[i].frames_min)
+            continue;
         if (functions[i].address && functions[i].address == start)
             return &functions[i];
+        for (size_t j = 0; j < functions[i].tails_count; j++)
+            if (functions[i].tails[j] == start)
+                return &functions[i];
+    }
     return NULL;
 }
 
@@ -194,7 +245,7 @@ static struct builtin *stack_match(uint32_t stack)
         if (i == 0)
             match = module_match(name);
         if (!match && name_is_libc(name))
-            match = function_match(pc);
+            match = function_match(pc, i);
         if (match || !name_is_libc(name))
             return match;
     }

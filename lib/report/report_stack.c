@@ -54,6 +54,8 @@ size_t tt_stack_shown(uint32_t stack, const struct tt_name **frames, size_t max)
             frames[count++] = name;
     }
     const size_t first = tt_stack_first_user(frames, count);
+    if (count == 0 || frames[first]->module->is_libc)
+        return count; /* libc's all the way */
     while (count > first + 1 && name_is_bottom(frames[count - 1]))
         count--;
     return count;
