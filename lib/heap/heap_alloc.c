@@ -9,6 +9,7 @@
  * Hook: everything here runs inside malloc and free.
  */
 #include "heap/heap_alloc.h"
+#include "heap/heap_cache.h"
 
 #include "heap/heap_count.h"
 
@@ -54,7 +55,7 @@ struct raw {
 
 static bool raw_small(const struct request *request, struct raw *raw)
 {
-    const size_t bytes = request->size + HEADER_BYTES;
+    const size_t bytes = cache_round(request->size);
     char *const base =
         request->alignment > 16
             ? mi_malloc_aligned_at(bytes, request->alignment, HEADER_BYTES)

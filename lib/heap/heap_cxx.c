@@ -56,15 +56,15 @@ static void *new_slow_nothrow(size_t size, void *frame)
     ENTRY void *function(size_t size) NAMED(mangled);                     \
     void *function(size_t size)                                           \
     {                                                                     \
-        return fast_alloc(size, FRAME, mi_malloc,                         \
+        return fast_alloc(size, FRAME, false, small_miss,                 \
                           throws ? new_slow_throwing : new_slow_nothrow); \
     }
-#define NEW_NOTHROW(function, mangled)                                 \
-    ENTRY void *function(size_t size, const void *tag) NAMED(mangled); \
-    void *function(size_t size, const void *tag)                       \
-    {                                                                  \
-        (void)tag;                                                     \
-        return fast_alloc(size, FRAME, mi_malloc, new_slow_nothrow);   \
+#define NEW_NOTHROW(function, mangled)                                       \
+    ENTRY void *function(size_t size, const void *tag) NAMED(mangled);       \
+    void *function(size_t size, const void *tag)                             \
+    {                                                                        \
+        (void)tag;                                                           \
+        return fast_alloc(size, FRAME, false, small_miss, new_slow_nothrow); \
     }
 #define NEW_ALIGNED(function, mangled)                                  \
     ENTRY void *function(size_t size, size_t alignment) NAMED(mangled); \

@@ -5,14 +5,12 @@
  * The common paths, inlined into each entry point of C and C++.
  */
 #include "heap/heap_alloc.h"
+#include "heap/heap_cache.h"
 
 #include <mimalloc.h>
 
-/*
- * Counts a small block before it is taken, if the thread may go on without
- * asking. Before, because nothing but the block's address then has to survive
- * the call of mimalloc; the rare failure is taken back.
- */
+/* Counts a small block before it is taken, if the thread may go on without
+ * asking. */
 TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
 {
     const int64_t total = slot->total + (int64_t)size;
@@ -29,59 +27,40 @@ TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
     return true;
 }
 
-TT_INLINE void small_uncount(struct tt_slot *slot, size_t size)
-{
-    slot->total -= (int64_t)size;
-    slot->stamp -= STAMP_ONE;
-}
-
-/* The first word of a header, and the shadow. False: no region yet. What
- * mimalloc returns is below 2^47, so the table needs no check of its bound. */
-TT_INLINE bool small_mark(const struct tt_slot *slot, char *base)
-{
-    const uintptr_t address = (uintptr_t)base + HEADER_BYTES;
-    struct region *const region = region_table[address >> REGION_SHIFT];
-    if (TT_UNLIKELY(!region))
-        return false;
-    *(uint64_t *)base = slot->stamp;
-    *shadow_of(region, address) = SHADOW_SMALL;
-    return true;
-}
-
 /* The rest of fast_alloc where it has to call somebody: out of line, so that
  * the common path keeps few registers. */
-void *small_born_stack(struct tt_slot *slot, char *base, size_t size,
+void *small_born_stack(const struct tt_slot *slot, uint64_t *words, size_t size,
                        void *frame);
-void *small_born_region(struct tt_slot *slot, char *base, size_t size,
-                        void *frame);
+void *small_miss(struct tt_slot *slot, size_t size, void *frame);
+void *small_miss_zeroed(struct tt_slot *slot, size_t size, void *frame);
 
-/* The whole of malloc and calloc: 'take' is mimalloc's, 'slow' ours. */
-TT_INLINE void *fast_alloc(size_t size, void *frame, void *(*take)(size_t),
+/* The whole of malloc and calloc: 'miss' takes a counted block from mimalloc,
+ * 'slow' does what is not common. */
+TT_INLINE void *fast_alloc(size_t size, void *frame, bool zeroed,
+                           void *(*miss)(struct tt_slot *slot, size_t size,
+                                         void *frame),
                            void *(*slow)(size_t size, void *frame))
 {
     struct tt_slot *const slot = tt_self.fast;
     if (TT_UNLIKELY(!slot || !small_count(slot, size)))
         return slow(size, frame);
-    char *const base = take(size + HEADER_BYTES);
-    if (TT_UNLIKELY(base == NULL)) {
-        small_uncount(slot, size);
-        return slow(size, frame);
-    }
-    if (TT_UNLIKELY(!small_mark(slot, base)))
-        return small_born_region(slot, base, size, frame);
+    uint64_t *const words = cache_take(cache_class(size));
+    if (TT_UNLIKELY(!words))
+        return miss(slot, size, frame);
+    const uintptr_t address = (uintptr_t)words + HEADER_BYTES;
+    /* A block was there before, and so is its region. */
+    *shadow_of(region_table[address >> REGION_SHIFT], address) = SHADOW_SMALL;
+    words[0] = slot->stamp;
+    if (zeroed)
+        __builtin_memset((void *)address, 0, size);
     if (tt_stack_depth)
-        return small_born_stack(slot, base, size, frame);
-    ((uint64_t *)base)[1] = word1_of(0, slot->thread_bits, size, 0);
-    return base + HEADER_BYTES;
+        return small_born_stack(slot, words, size, frame);
+    words[1] = word1_of(0, slot->thread_bits, size, 0);
+    return (void *)address;
 }
 
 /* mimalloc's free, with errno as it was. */
-TT_INLINE void mi_free_errno(void *base)
-{
-    const int before = *errno_place();
-    mi_free(base);
-    *errno_place() = before;
-}
+void mi_free_errno(void *base);
 
 /* False: this one is for free_slow (or NULL). 'caller' is the return address
  * of the entry point. */
@@ -98,13 +77,15 @@ TT_INLINE bool fast_free(void *address, void *caller)
         return false;
     if (TT_UNLIKELY(word0_epoch(words[0]) < ledger_epoch))
         return false;
-    slot->freed += (int64_t)(words[1] >> SIZE_SHIFT);
+    const size_t size = words[1] >> SIZE_SHIFT;
+    slot->freed += (int64_t)size;
     slot->freed_count++;
     *shadow = SHADOW_DEAD;
     /* It has no flags: small_bury in one instruction less. */
     words[1] |= DEAD_CALLER;
     words[2] = (uintptr_t)caller;
-    mi_free_errno(words);
+    if (TT_UNLIKELY(!cache_give(words, cache_class(size))))
+        mi_free_errno(words);
     return true;
 }
 

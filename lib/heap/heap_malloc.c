@@ -28,32 +28,83 @@
         __attribute__((visibility("default"), alias(#name), copy(name)))
 #endif
 
-TT_NOINLINE void *small_born_stack(struct tt_slot *slot, char *base,
-                                   size_t size, void *frame)
+_Thread_local struct small_cache small_cache
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+void cache_close(void)
 {
-    ((uint64_t *)base)[1] =
-        word1_of(stack_of_alloc(frame), slot->thread_bits, size, 0);
-    return base + HEADER_BYTES;
+    for (size_t class = 0; class <= CACHE_CLASS_MAX; class ++) {
+        while (small_cache.first[class])
+            mi_free(cache_take(class));
+        small_cache.count[class] = CACHE_DEPTH;
+    }
 }
 
-TT_COLD void *small_born_region(struct tt_slot *slot, char *base, size_t size,
-                                void *frame)
+TT_NOINLINE void mi_free_errno(void *base)
 {
     const int before = errno;
-    if (!region_make((uintptr_t)base + HEADER_BYTES) ||
-        !small_mark(slot, base)) {
-        small_uncount(slot, size);
-        mi_free(base);
-        errno = ENOMEM;
-        return NULL;
-    }
+    mi_free(base);
     errno = before;
-    return small_born_stack(slot, base, size, frame);
+}
+
+TT_NOINLINE void *small_born_stack(const struct tt_slot *slot, uint64_t *words,
+                                   size_t size, void *frame)
+{
+    words[1] = word1_of(stack_of_alloc(frame), slot->thread_bits, size, 0);
+    return words + 2;
+}
+
+/* The first block of a region: makes it. */
+static TT_COLD bool small_enter_slowly(uint64_t *words, size_t size)
+{
+    const int before = errno;
+    const bool entered =
+        shadow_enter((uintptr_t)words + HEADER_BYTES, size, SHADOW_SMALL);
+    errno = before;
+    return entered;
+}
+
+/* Gives a block of mimalloc's its header and its place in the shadow. What
+ * mimalloc returns is below 2^47, so the table needs no check of its bound. */
+TT_INLINE void *small_enter(struct tt_slot *slot, uint64_t *words, size_t size,
+                            void *frame)
+{
+    const uintptr_t address = (uintptr_t)words + HEADER_BYTES;
+    struct region *const region = region_table[address >> REGION_SHIFT];
+    if (TT_LIKELY(words != NULL)) {
+        words[0] = slot->stamp;
+        if (TT_LIKELY(region != NULL))
+            *shadow_of(region, address) = SHADOW_SMALL;
+        if (TT_LIKELY(region != NULL) || small_enter_slowly(words, size)) {
+            words[1] =
+                word1_of(stack_of_alloc(frame), slot->thread_bits, size, 0);
+            return words + 2;
+        }
+        mi_free_errno(words);
+    }
+    slot->total -= (int64_t)size;
+    slot->stamp -= STAMP_ONE;
+    return NULL;
+}
+
+TT_NOINLINE void *small_miss(struct tt_slot *slot, size_t size, void *frame)
+{
+    void *const block =
+        small_enter(slot, mi_malloc(cache_round(size)), size, frame);
+    return TT_LIKELY(block != NULL) ? block : malloc_slow(size, frame);
+}
+
+TT_NOINLINE void *small_miss_zeroed(struct tt_slot *slot, size_t size,
+                                    void *frame)
+{
+    void *const block =
+        small_enter(slot, mi_zalloc(cache_round(size)), size, frame);
+    return TT_LIKELY(block != NULL) ? block : calloc_slow(size, frame);
 }
 
 ENTRY void *malloc(size_t size)
 {
-    return fast_alloc(size, FRAME, mi_malloc, malloc_slow);
+    return fast_alloc(size, FRAME, false, small_miss, malloc_slow);
 }
 
 ENTRY void *calloc(size_t count, size_t each)
@@ -63,7 +114,7 @@ ENTRY void *calloc(size_t count, size_t each)
         errno = ENOMEM;
         return NULL;
     }
-    return fast_alloc(size, FRAME, mi_zalloc, calloc_slow);
+    return fast_alloc(size, FRAME, true, small_miss_zeroed, calloc_slow);
 }
 
 ENTRY void free(void *address)

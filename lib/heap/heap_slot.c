@@ -7,6 +7,7 @@
  * Locks: slots.lock, before base_mem's. Hook: all but heap_slot_setup.
  */
 #include "heap/heap_slot.h"
+#include "heap/heap_cache.h"
 
 #include "base/base_lock.h"
 #include "base/base_mem.h"
@@ -111,6 +112,7 @@ static void slot_goodbye(void *value)
         return;
     }
     tt_stack_thread_end();
+    cache_close();
     __atomic_store_n(&slot->orphan, 1, __ATOMIC_RELEASE);
 }
 
