@@ -55,6 +55,11 @@ void tt_os_fence_all(void);
 size_t tt_os_tail_calls(uintptr_t start, uintptr_t end, uintptr_t *targets,
                         size_t max);
 
+/* Where a function is whose address is that of a jump to it, as a program
+ * that is no PIE takes the address of a library's function. Returns the
+ * address itself when it is anything else. */
+uintptr_t tt_os_code_target(uintptr_t address);
+
 /*
  * Runs a program and talks to it through pipes, unseen by the tested program:
  * no SIGCHLD, nothing for waitpid(-1), no handler of the user's runs in it.

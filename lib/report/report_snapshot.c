@@ -6,6 +6,7 @@
 #include "base/base_mem.h"
 #include "report/report.h"
 #include "report/report_sites.h"
+#include "os/os.h"
 #include "stack/stack.h"
 
 #include <string.h>
@@ -148,7 +149,8 @@ bool tt_report_live_from(void (*function)(void), struct tt_sites *sites)
 {
     struct from from = { 0 };
     memset(sites, 0, sizeof *sites);
-    if (!tt_stack_function((uintptr_t)function, &from.start, &from.end))
+    if (!tt_stack_function(tt_os_code_target((uintptr_t)function), &from.start,
+                           &from.end))
         return false;
     tt_sites_gather(sites, tt_report_window_epoch(), from_counts, &from);
     return true;

@@ -57,6 +57,9 @@ size_t tt_stack_count(void);
  * code may come to lie there. lib/stack's dlclose calls it. */
 void tt_stack_forget(void);
 
+/* Called after each dlclose; NULL: nobody. Filled by lib/init.c. */
+extern void (*tt_stack_unloaded)(void);
+
 /* The calling thread ends: what was kept for it goes to the next thread. It
  * may still capture, at a higher price. */
 void tt_stack_thread_end(void);

@@ -12,10 +12,14 @@
 
 #include <dlfcn.h>
 
+void (*tt_stack_unloaded)(void);
+
 __attribute__((visibility("default"))) int dlclose(void *handle)
 {
     int (*const next)(void *) = (int (*)(void *))dlsym(RTLD_NEXT, "dlclose");
     const int result = next ? next(handle) : -1;
     tt_stack_forget();
+    if (tt_stack_unloaded)
+        tt_stack_unloaded();
     return result;
 }
