@@ -27,8 +27,8 @@ struct tt_slot;
  * are neither counted nor reported.
  *
  * 'fast' is what the common path of malloc and free tests: NULL sends them to
- * the slow path, which looks at the rest. It is 'home' while the thread is
- * neither inside Tether nor in a ONE_TIME scope.
+ * the slow path, which looks at the rest and opens it again ('home') where
+ * nothing speaks against it.
  */
 struct tt_thread {
     struct tt_slot *fast;
@@ -50,8 +50,8 @@ TT_INLINE void tt_enter(void)
 
 TT_INLINE void tt_leave(void)
 {
-    if (--tt_self.inside == 0 && tt_self.one_time == 0)
-        tt_self.fast = tt_self.home;
+    /* 'fast' stays closed: the next slow path knows whether it may open. */
+    --tt_self.inside;
 }
 
 /* Says what a caller did wrong, with the call's name, and aborts.

@@ -14,7 +14,7 @@
 
 static struct {
     bool open;
-    bool blind;
+    const char *blind; /* why nothing is seen; NULL: all is */
     struct tt_scope scope;
     const struct tether_budget *budget;
     tether_failure_fn tell;
@@ -103,7 +103,7 @@ tether_status tether_window_begin(const char *name)
     libc_warm_up();
     tt_threads_ignore_others();
     tt_board_window(name);
-    window.blind = !tt_heap_sees();
+    window.blind = tt_heap_sees() ? NULL : tt_heap_blind_reason();
     window.open = true;
     tt_scope_begin(&window.scope);
     tt_leave();
@@ -121,10 +121,7 @@ tether_status tether_window_budget(const struct tether_budget *budget)
 
 const char *tether_window_blind(void)
 {
-    return window.open && window.blind
-               ? "another allocator serves this program's malloc, so Tether "
-                 "sees no allocation: link or preload Tether before it"
-               : NULL;
+    return window.open ? window.blind : NULL;
 }
 
 bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,

@@ -173,12 +173,21 @@ void tt_heap_watch_sites(tt_site_fn see);
  * block made through the public malloc must be counted. */
 bool tt_heap_sees(void);
 
-/* Serves Tether under AddressSanitizer, which allows no second malloc. */
+/* Why it does not, in one line: which allocator stands before. The string
+ * lives as long as the process. Not inside malloc. */
+const char *tt_heap_blind_reason(void);
+
+/* Serves Tether under AddressSanitizer, which allows no second malloc. It
+ * cannot refuse an allocation then. */
 bool tt_heap_is_sanitized(void);
 
 /* In a runner's worker stacks are kept only from the first window on, which
  * calls this. */
 void tt_heap_stacks_start(void);
+
+/* Has LeakSanitizer found memory that nothing points to? Its report is on
+ * stderr then. False where it is not there or switched off. */
+bool tt_heap_lost_by_sanitizer(void);
 
 /* Called by lib/init.c: once, and around fork. */
 void tt_heap_setup(void);

@@ -11,6 +11,7 @@
 #include "heap/heap_alloc.h"
 #include "heap/heap_cache.h"
 
+#include "heap/heap_asan.h"
 #include "heap/heap_count.h"
 
 #include "base/base_mem.h"
@@ -99,32 +100,11 @@ static void raw_give(const struct raw *raw)
     errno = before;
 }
 
-/* Writes header and shadow. False: no memory for the shadow. */
-static bool header_write(const struct raw *raw, const struct tt_block *facts)
-{
-    const uintptr_t address = (uintptr_t)raw->block;
-    struct region *region = region_of(address);
-    if (!region && !(region = region_make(address)))
-        return false;
-    uint64_t *const words = words_of(region, address, raw->kind);
-    const bool big = raw->kind == SHADOW_BIG;
-    words[0] = word0_of(facts->serial, facts->epoch);
-    words[1] = word1_of(facts->stack, (uint64_t)facts->thread << THREAD_SHIFT,
-                        big ? 0 : facts->size,
-                        facts->flags | (big ? TT_BLOCK_BIG : 0) |
-                            (raw->mapping ? TT_BLOCK_MAPPED : 0));
-    if (big) {
-        big_of(region, address)->size = facts->size;
-        big_of(region, address)->mapping = raw->mapping;
-    }
-    return shadow_enter(address, facts->size,
-                        shadow_with(raw->kind, facts->flags));
-}
-
 /* A block that exists gets its facts. NULL: no memory for the shadow. */
-static void *born(const struct raw *raw, const struct tt_block *facts)
+static void *born(const struct raw *raw, struct tt_block *facts)
 {
-    if (!header_write(raw, facts)) {
+    facts->address = raw->block;
+    if (!block_write(facts, raw->kind, raw->mapping)) {
         raw_give(raw);
         return no_memory();
     }
@@ -156,6 +136,8 @@ void *alloc_slow(const struct request *request)
     const uint32_t flags = count_flags(slot);
     uint32_t stack = 0;
     struct raw raw;
+    if (TT_UNLIKELY(heap_sanitized))
+        return sanitizer_alloc(request);
     if (request->size > PTRDIFF_MAX)
         return no_memory();
     if (is_counted(flags) &&
@@ -182,29 +164,6 @@ void *alloc_slow(const struct request *request)
     if (block)
         errno = before;
     return block;
-}
-
-/* Finds the live block that starts at 'address', with TOOL's too. */
-static bool block_at(void *address, struct tt_block *block, uint8_t *kind)
-{
-    struct region *const region = region_of((uintptr_t)address);
-    if (!region || (uintptr_t)address % 16)
-        return false;
-    *kind = *shadow_of(region, (uintptr_t)address) & SHADOW_LIVE;
-    if (!*kind)
-        return false;
-    block_read(region, (uintptr_t)address, *kind, block);
-    return true;
-}
-
-/* Takes the block out of the shadow. False: another thread was first. */
-static bool shadow_leave(void *address, uint8_t kind)
-{
-    struct region *const region = region_of((uintptr_t)address);
-    const uint8_t before = __atomic_exchange_n(
-        shadow_of(region, (uintptr_t)address),
-        kind == SHADOW_SMALL ? SHADOW_DEAD : SHADOW_DEAD_BIG, __ATOMIC_ACQ_REL);
-    return (before & SHADOW_LIVE) == kind;
 }
 
 static struct raw raw_of(const struct tt_block *block, uint8_t kind)
@@ -246,6 +205,10 @@ void free_slow(void *address, void *frame, const char *call)
     struct tt_slot *const slot = slot_ready();
     struct tt_block block;
     uint8_t kind;
+    if (TT_UNLIKELY(heap_sanitized)) {
+        sanitizer_free(address);
+        return;
+    }
     if (!block_at(address, &block, &kind) || !shadow_leave(address, kind)) {
         misuse_tell(address, frame, call);
         errno = before;
@@ -288,7 +251,6 @@ static void *realloc_moved(const struct tt_block *from, uint8_t kind,
     memcpy(raw.block, from->address, TT_MIN(from->size, facts->size));
     if (!born(&raw, facts))
         return NULL;
-    facts->address = raw.block;
     if (from->flags & TT_BLOCK_REF)
         tell_moved(from, facts);
     const struct raw old = raw_of(from, kind);
@@ -317,6 +279,8 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     struct tt_block from;
     uint8_t kind;
     uint32_t stack = 0;
+    if (TT_UNLIKELY(heap_sanitized))
+        return sanitizer_realloc(address, size);
     if (!block_at(address, &from, &kind)) {
         misuse_tell(address, frame, call);
         return no_memory();

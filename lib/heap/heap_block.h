@@ -22,6 +22,10 @@
  * big one's, say who freed it: the return address, or the id of a stack. So a
  * double free can be told with both places, at the price of two stores.
  *
+ * Under a sanitizer blocks are the sanitizer's, with nothing of ours before
+ * them: small ones have their two words beside, in one place for each 16 bytes
+ * of the region; big ones are kept as always.
+ *
  * The address space is cut into regions of 32 MiB. A region has a shadow of
  * one byte for each 16 bytes that says where blocks start, the places for big
  * headers, and for each 64 KiB the start of the block that covers its first
@@ -39,6 +43,7 @@
 #define UNITS         (REGION_BYTES >> UNIT_SHIFT)
 #define CHUNKS        (REGION_BYTES >> CHUNK_SHIFT)
 #define HEADER_BYTES  16
+#define SIDE_BYTES    (SHADOW_BYTES * HEADER_BYTES)
 #define SMALL_MAX     ((size_t)2032)
 #define BIG_MIN       ((size_t)2048)
 
@@ -50,8 +55,9 @@ enum {
     SHADOW_DEAD = 4,      /* the newest small block that began here is freed */
     SHADOW_FLAGGED = 8,   /* with SMALL: it has flags, free must look */
     SHADOW_DEAD_BIG = 16, /* the same of a big block */
+    SHADOW_SIDE = 32,     /* a small block of a sanitizer's starts here */
 };
-#define SHADOW_LIVE (SHADOW_SMALL | SHADOW_BIG)
+#define SHADOW_LIVE (SHADOW_SMALL | SHADOW_BIG | SHADOW_SIDE)
 
 struct big_header {
     uint64_t word[2];
@@ -63,6 +69,7 @@ struct region {
     uint8_t shadow[SHADOW_BYTES];
     struct big_header big[UNITS];
     uintptr_t cover[CHUNKS];
+    uint64_t (*side)[2]; /* for each granule; NULL: no sanitizer */
 };
 
 extern struct region *region_table[REGIONS_MAX]
@@ -130,8 +137,11 @@ TT_INLINE struct big_header *big_of(struct region *region, uintptr_t address)
 TT_INLINE uint64_t *words_of(struct region *region, uintptr_t address,
                              uint8_t kind)
 {
-    return kind == SHADOW_BIG ? big_of(region, address)->word
-                              : (uint64_t *)(address - HEADER_BYTES);
+    if (kind == SHADOW_BIG)
+        return big_of(region, address)->word;
+    if (TT_UNLIKELY(kind == SHADOW_SIDE))
+        return region->side[(address & (REGION_BYTES - 1)) >> GRANULE_SHIFT];
+    return (uint64_t *)(address - HEADER_BYTES);
 }
 
 /* Gets the region of an address, making it. NULL when there is no memory. */
@@ -139,6 +149,16 @@ struct region *region_make(uintptr_t address);
 
 /* Enters a block into the shadow. False when there is no memory for it. */
 bool shadow_enter(uintptr_t address, size_t size, uint8_t kind);
+
+/* Takes a block out of the shadow. False: somebody else did, meanwhile. */
+bool shadow_leave(const void *address, uint8_t kind);
+
+/* Writes the facts of a block, and enters it into the shadow. 'mapping' is
+ * the length of a mapping of its own, or 0. False: no memory for it. */
+bool block_write(const struct tt_block *block, uint8_t kind, size_t mapping);
+
+/* Finds the live block that starts at 'address', with TOOL's too. */
+bool block_at(const void *address, struct tt_block *block, uint8_t *kind);
 
 /* Reads the facts of the live block that starts at 'address'. */
 void block_read(struct region *region, uintptr_t address, uint8_t kind,

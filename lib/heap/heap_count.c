@@ -8,6 +8,7 @@
 #include "heap/heap_count.h"
 
 #include "heap/heap_alloc.h"
+#include "heap/heap_asan.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -85,7 +86,7 @@ static void fast_open(struct tt_slot *slot)
 {
     errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
     const bool open = slot && !slot->ignored && !tt_self.inside &&
-                      !tt_self.one_time && !site_watch_now();
+                      !tt_self.one_time && !site_watch_now() && !heap_sanitized;
     tt_self.fast = open ? slot : NULL;
 }
 
@@ -109,6 +110,7 @@ struct tt_slot *slot_ready(void)
     static bool ready;
     if (TT_UNLIKELY(!__atomic_load_n(&ready, __ATOMIC_ACQUIRE))) {
         tt_enter();
+        heap_sanitizer_look();
         tt_stack_setup();
         /* A worker's own start is nobody's test: no stacks before a window,
          * which saves a third of a millisecond of each worker. */

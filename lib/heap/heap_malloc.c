@@ -11,6 +11,8 @@
  */
 #include "heap/heap_fast.h"
 
+#include "heap/heap_asan.h"
+
 #include "os/os.h"
 
 #include <errno.h>
@@ -223,16 +225,14 @@ ENTRY void *pvalloc(size_t size)
 
 ENTRY size_t malloc_usable_size(void *address)
 {
-    struct region *const region = region_of((uintptr_t)address);
-    if (!region)
-        return 0;
-    const uint8_t kind = *shadow_of(region, (uintptr_t)address) & SHADOW_LIVE;
     struct tt_block block;
-    if (!kind)
-        return 0;
-    block_read(region, (uintptr_t)address, kind, &block);
-    return block.size;
+    uint8_t kind;
+    return block_at(address, &block, &kind) ? block.size : 0;
 }
+
+/* What heap_asan.c compares the program's malloc with. */
+static void *malloc_here(size_t size) __attribute__((alias("malloc")));
+void *(*const heap_own_malloc)(size_t) = malloc_here;
 
 /* Names under which glibc's heap is reached too. */
 void cfree(void *address) ALIAS(free);

@@ -7,6 +7,7 @@
  * counts nothing, for the child is not the test.
  */
 #include "heap/heap_alloc.h"
+#include "heap/heap_asan.h"
 
 #include "base/base_mem.h"
 
@@ -19,11 +20,6 @@ static struct {
     void (*free)(void *);
 } program; /* as the program reaches them */
 
-bool tt_heap_is_sanitized(void)
-{
-    return false;
-}
-
 bool tt_heap_sees(void)
 {
     if (!program.malloc || !program.free)
@@ -31,13 +27,13 @@ bool tt_heap_sees(void)
     /* Not the program's: a check must break no limit. */
     tt_enter();
     void *const control = program.malloc(24);
-    struct region *const region = region_of((uintptr_t)control);
-    const bool seen =
-        control && region && (uintptr_t)control % 16 == 0 &&
-        (*shadow_of(region, (uintptr_t)control) & SHADOW_LIVE) == SHADOW_SMALL;
+    struct tt_block block;
+    uint8_t kind;
+    const bool born = block_at(control, &block, &kind) && block.size == 24;
     program.free(control);
+    const bool gone = !block_at(control, &block, &kind);
     tt_leave();
-    return seen;
+    return born && gone && (!heap_sanitized || tt_heap_is_sanitized());
 }
 
 bool tt_block_find(const void *address, struct tt_block *block)
@@ -85,6 +81,7 @@ void tt_heap_setup(void)
     program.malloc = (void *(*)(size_t))dlsym(RTLD_DEFAULT, "malloc");
     program.free = (void (*)(void *))dlsym(RTLD_DEFAULT, "free");
     tt_heap_threads_setup();
+    sanitizer_setup();
     /* The main thread's slot, so that a row of the board is taken early. */
     slot_home();
 }

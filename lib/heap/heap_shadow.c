@@ -11,6 +11,8 @@
  */
 #include "heap/heap_block.h"
 
+#include "heap/heap_asan.h"
+
 #include "base/base_lock.h"
 #include "base/base_mem.h"
 
@@ -52,14 +54,16 @@ TT_COLD struct region *region_make(uintptr_t address)
     tt_lock_take(&regions.lock);
     struct region *region = region_table[index];
     if (!region) {
-        region = tt_map_sparse(sizeof *region);
+        const size_t bytes = sizeof *region + (heap_sanitized ? SIDE_BYTES : 0);
+        region = tt_map_sparse(bytes);
         if (region && !region_list_add((uint32_t)index)) {
-            tt_unmap(region, sizeof *region);
+            tt_unmap(region, bytes);
             region = NULL;
         }
         if (region) {
             /* A huge page would cost 2 MiB for the first block. */
-            madvise(region, sizeof *region, MADV_NOHUGEPAGE);
+            madvise(region, bytes, MADV_NOHUGEPAGE);
+            region->side = heap_sanitized ? (void *)(region + 1) : NULL;
             __atomic_store_n(&region_table[index], region, __ATOMIC_RELEASE);
         }
     }
@@ -92,6 +96,50 @@ bool shadow_enter(uintptr_t address, size_t size, uint8_t kind)
         !cover_enter(address, size))
         return false;
     __atomic_store_n(shadow_of(region, address), kind, __ATOMIC_RELEASE);
+    return true;
+}
+
+bool shadow_leave(const void *address, uint8_t kind)
+{
+    struct region *const region = region_of((uintptr_t)address);
+    const uint8_t after = kind == SHADOW_SMALL ? SHADOW_DEAD
+                          : kind == SHADOW_BIG ? SHADOW_DEAD_BIG
+                                               : SHADOW_NONE;
+    const uint8_t before = __atomic_exchange_n(
+        shadow_of(region, (uintptr_t)address), after, __ATOMIC_ACQ_REL);
+    return (before & SHADOW_LIVE) == kind;
+}
+
+bool block_write(const struct tt_block *block, uint8_t kind, size_t mapping)
+{
+    const uintptr_t address = (uintptr_t)block->address;
+    const bool big = kind == SHADOW_BIG;
+    struct region *region = region_of(address);
+    if (!region && !(region = region_make(address)))
+        return false;
+    uint64_t *const words = words_of(region, address, kind);
+    words[0] = word0_of(block->serial, block->epoch);
+    words[1] = word1_of(block->stack, (uint64_t)block->thread << THREAD_SHIFT,
+                        big ? 0 : block->size,
+                        block->flags | (big ? TT_BLOCK_BIG : 0) |
+                            (mapping ? TT_BLOCK_MAPPED : 0));
+    if (big) {
+        big_of(region, address)->size = block->size;
+        big_of(region, address)->mapping = mapping;
+    }
+    return shadow_enter(address, block->size, shadow_with(kind, block->flags));
+}
+
+bool block_at(const void *address, struct tt_block *block, uint8_t *kind)
+{
+    const uintptr_t at = (uintptr_t)address;
+    struct region *const region = region_of(at);
+    if (!region || at % 16)
+        return false;
+    *kind = *shadow_of(region, at) & SHADOW_LIVE;
+    if (!*kind)
+        return false;
+    block_read(region, at, *kind, block);
     return true;
 }
 

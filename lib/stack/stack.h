@@ -32,6 +32,10 @@ void tt_stack_setup(void);
  */
 uint32_t tt_stack_capture(void *frame, unsigned depth);
 
+/* Walks the caller's stack as tt_stack_capture does, and keeps nothing.
+ * Returns the number of frames, which are at most 'depth'. */
+unsigned tt_stack_walk(void *frame, uintptr_t *frames, unsigned depth);
+
 /* Gets a stack's return addresses, innermost first. The pointer stays valid
  * for the life of the process. Returns their number, 0 for an unknown id. */
 unsigned tt_stack_frames(uint32_t id, const uintptr_t **frames);

@@ -70,17 +70,23 @@ static unsigned walk_by_fp(const struct tt_range *own, uintptr_t frame,
     return count;
 }
 
-/* Unwinds by rules alone and remembers nothing of it. */
-static TT_NOINLINE uint32_t capture_by_rules(struct tt_walk *walk,
-                                             unsigned depth)
+static unsigned walk_by_rules(struct tt_walk *walk, uintptr_t *frames,
+                              unsigned depth)
 {
-    uintptr_t frames[TT_STACK_DEPTH_MAX];
     unsigned count = 1;
     tt_rule rule;
     frames[0] = walk->pc + 1;
     while (count < depth && tt_walk_step(walk, &rule, &frames[count]))
         count++;
-    return tt_stack_intern(frames, count);
+    return count;
+}
+
+/* Unwinds by rules alone and remembers nothing of it. */
+static TT_NOINLINE uint32_t capture_by_rules(struct tt_walk *walk,
+                                             unsigned depth)
+{
+    uintptr_t frames[TT_STACK_DEPTH_MAX];
+    return tt_stack_intern(frames, walk_by_rules(walk, frames, depth));
 }
 
 /* Captures in the thread's own stack. */
@@ -192,6 +198,16 @@ uint32_t tt_stack_capture(void *frame_at, unsigned depth)
         atomic_load_explicit(&stack->plain, memory_order_relaxed) == generation)
         return stack->id;
     return capture_by_shadow(cache, frame, depth);
+}
+
+unsigned tt_stack_walk(void *frame, uintptr_t *frames, unsigned depth)
+{
+    struct thread_cache *cache = tt_self.stack_cache;
+    struct tt_walk walk;
+    if (depth == 0 || (!cache && !(cache = cache_make())) ||
+        !tt_walk_start(&walk, (uintptr_t)frame, &cache->own))
+        return 0;
+    return walk_by_rules(&walk, frames, depth);
 }
 
 bool tt_stack_function(uintptr_t pc, uintptr_t *start, uintptr_t *end)
