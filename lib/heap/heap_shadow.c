@@ -37,7 +37,8 @@ static bool region_list_add(uint32_t index)
         if (!grown)
             return false;
         /* A visit may still read the old list: it stays mapped. */
-        memcpy(grown, regions.index, regions.count * sizeof *grown);
+        if (regions.count)
+            memcpy(grown, regions.index, regions.count * sizeof *grown);
         __atomic_store_n(&regions.index, grown, __ATOMIC_RELEASE);
         regions.capacity = capacity;
     }

@@ -49,9 +49,9 @@ struct tt_rule_parts {
 #define TT_RULE_FP(rule)         ((unsigned)((rule) >> 4) & 3)
 #define TT_RULE_RA_AT_BASE(rule) ((rule) >> 6 & 1)
 #define TT_RULE_SIGNAL(rule)     ((rule) >> 7 & 1)
-#define TT_RULE_RA_OFF(rule)     ((int64_t)((rule) << 40) >> 48 << 3)
-#define TT_RULE_FP_OFF(rule)     ((int64_t)((rule) << 24) >> 48 << 3)
-#define TT_RULE_CFA_OFF(rule)    ((int64_t)(rule) >> 40 << 3)
+#define TT_RULE_RA_OFF(rule)     (((int64_t)((rule) << 40) >> 48) * 8)
+#define TT_RULE_FP_OFF(rule)     (((int64_t)((rule) << 24) >> 48) * 8)
+#define TT_RULE_CFA_OFF(rule)    (((int64_t)(rule) >> 40) * 8)
 
 /* The plain rule. */
 #define TT_RULE_PLAIN                                                       \
