@@ -99,6 +99,15 @@ TETHER_API tether_status tether_budget_begin(struct tether_budget *budget);
 TETHER_API tether_status tether_budget_end(struct tether_budget *budget);
 
 /**
+ * Why this budget cannot be checked in this process though others can, in one
+ * line; NULL when it can. TETHER_DENY needs a heap that can refuse, which
+ * AddressSanitizer's cannot. A plug-in skips the test with that reason.
+ * The string is constant.
+ */
+TETHER_API const char *
+tether_budget_unchecked(const struct tether_budget *budget);
+
+/**
  * Merges budgets field by field, weakest first: 'suite' (may be NULL), 'test'
  * (may be NULL), then the environment (TETHER_MAX_HEAP ...).
  *

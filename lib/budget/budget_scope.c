@@ -167,6 +167,15 @@ static tether_status begin_refused(const struct tether_budget *budget,
     return TETHER_REFUSED;
 }
 
+const char *tether_budget_unchecked(const struct tether_budget *budget)
+{
+    budget_validate("tether_budget_unchecked", budget);
+    return budget->on_breach == TETHER_DENY && tt_heap_is_sanitized()
+               ? "AddressSanitizer's malloc cannot be made to refuse an "
+                 "allocation, so .on_breach = TETHER_DENY is not possible"
+               : NULL;
+}
+
 tether_status tether_budget_begin(struct tether_budget *budget)
 {
     char why[512];

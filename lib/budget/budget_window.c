@@ -148,6 +148,18 @@ bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
     return broken;
 }
 
+/* LeakSanitizer's own verdict comes when the process ends, where a test
+ * framework no longer listens. So it is asked here, unless a limit on leaks,
+ * which sees more and says it better, has judged already. */
+static void lost_judge(void)
+{
+    if (tt_heap_lost_by_sanitizer())
+        tt_failure_tell(&(struct tether_failure){
+            .kind = TETHER_FAILURE_LEAK,
+            .message = "LeakSanitizer found memory that nothing points to; "
+                       "its report is on stderr" });
+}
+
 /* Without a limit the leaks are counted for the table. */
 static void window_judge(void)
 {
@@ -158,6 +170,8 @@ static void window_judge(void)
         !tether_budget_get(window.budget, TETHER_MAX_LEAKED, &limit))
         limit = UINT64_MAX;
     leaks_judge(window.budget, window.scope.epoch, limit, numbers.live_blocks);
+    if (limit == UINT64_MAX)
+        lost_judge();
 }
 
 tether_status tether_window_end(unsigned checks)

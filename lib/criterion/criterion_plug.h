@@ -90,6 +90,10 @@ _Noreturn void tt_leave_process(void);
 /* Skips the test, unless it failed already. */
 _Noreturn void tt_skip(const char *why);
 
+/* Ends the test before what cannot be checked: a skip, or a failure where
+ * TETHER_STRICT is set. */
+_Noreturn void tt_unchecked(const char *why);
+
 /* Makes text that no output format of Criterion's chokes on. */
 void tt_escape(const char *text, char *out, size_t size);
 

@@ -97,6 +97,9 @@ uint64_t tether_scope_begin(struct tether_budget given, const void *frame)
     tt_scopes_sweep(__builtin_frame_address(0));
     if (tt_plug.off || tt_is_forked())
         return 0;
+    const char *why = tether_budget_unchecked(&given);
+    if (why)
+        tt_unchecked(why);
     struct open_scope *scope = scope_take(frame);
     if (!scope) {
         tt_tell(given.file, given.line,

@@ -189,6 +189,17 @@ static void wrap_fini(void)
         suite_fini();
 }
 
+void tt_unchecked(const char *why)
+{
+    char text[512];
+    tether_board_unchecked(why);
+    if (!tt_plug.strict)
+        tt_skip(why);
+    snprintf(text, sizeof text, "unchecked: %s", why);
+    tt_tell(wrap_file(), wrap_line(), text);
+    tt_leave();
+}
+
 /* A test that could not be checked is no pass. One that was to end in another
  * way, by a signal or a status, is Criterion's to judge. */
 static void wrap_blind_end(void)
@@ -212,6 +223,9 @@ static void wrap_body_begin(void)
         tt_tell(wrap_file(), wrap_line(), tt_plug.refusal);
         tt_leave();
     }
+    const char *why = tether_budget_unchecked(&tt_plug.budget);
+    if (why && !tt_plug.off)
+        tt_unchecked(why);
     wrap_budget_begin();
 }
 

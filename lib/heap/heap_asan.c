@@ -230,15 +230,12 @@ static void move(struct tt_slot *slot, const struct pending *new,
 static void death(struct tt_slot *slot, const struct tt_block *block,
                   void *frame)
 {
-    const unsigned depth = count_free_depth(block);
-    struct chain chain;
-    uint32_t stack = 0;
-    if (depth) {
+    if (block->flags & TT_BLOCK_REF) {
+        const unsigned depth = TT_MAX(tt_stack_depth, 8);
+        struct chain chain;
         chain_read(&chain, frame, depth);
-        stack = chain_stack(&chain, depth);
+        tell_died(block, chain_stack(&chain, depth));
     }
-    if (block->flags & TT_BLOCK_REF)
-        tell_died(block, stack);
     if (is_counted(block->flags) && slot)
         count_died(slot, block);
     if (block->flags & TT_BLOCK_SITE)

@@ -30,18 +30,6 @@
         __attribute__((visibility("default"), alias(#name), copy(name)))
 #endif
 
-_Thread_local struct small_cache small_cache
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
-void cache_close(void)
-{
-    for (size_t class = 0; class <= CACHE_CLASS_MAX; class ++) {
-        while (small_cache.first[class])
-            mi_free(cache_take(class));
-        small_cache.count[class] = CACHE_DEPTH;
-    }
-}
-
 TT_NOINLINE void mi_free_errno(void *base)
 {
     const int before = errno;
