@@ -45,6 +45,17 @@ tether_check_none_alive(void (*function)(void), const char *name,
 TETHER_API enum tether_outcome
 tether_check_enqueued(tether_phantom ref, struct tether_message *why);
 
+/** The records of all of 'refs' entered this queue, at any time and in this
+ *  order; others may stand between. 'refs' are the 'bits' of references of any
+ *  kind. No record is taken. */
+TETHER_API enum tether_outcome
+tether_check_enqueued_in_order(tether_queue *queue, const uint64_t *refs,
+                               size_t count, struct tether_message *why);
+
+/** No record is in the queue now. */
+TETHER_API enum tether_outcome
+tether_check_queue_empty(tether_queue *queue, struct tether_message *why);
+
 /** Waits; 'expression' is how the message calls the question. */
 TETHER_API enum tether_outcome
 tether_check_eventually(tether_predicate is_true, void *ctx,

@@ -127,6 +127,25 @@
     tether_criterion_enqueued((phantom), TETHER_HERE_, 0)
 
 /**
+ * The records of these references, weak or phantom, entered the queue, ever
+ * and in this order. Records of others may stand between. At most 24.
+ *
+ *     ASSERT_ENQUEUED_IN_ORDER(queue, child, parent);
+ *
+ * No assertion takes a record out of a queue.
+ */
+#define TETHER_ASSERT_ENQUEUED_IN_ORDER(queue, ...) \
+    TETHER_IN_ORDER_(queue, 1, __VA_ARGS__)
+#define TETHER_EXPECT_ENQUEUED_IN_ORDER(queue, ...) \
+    TETHER_IN_ORDER_(queue, 0, __VA_ARGS__)
+
+/** No record is in the queue now. */
+#define TETHER_ASSERT_QUEUE_EMPTY(queue) \
+    tether_criterion_queue_empty((queue), TETHER_HERE_, 1)
+#define TETHER_EXPECT_QUEUE_EMPTY(queue) \
+    tether_criterion_queue_empty((queue), TETHER_HERE_, 0)
+
+/**
  * The condition, which is evaluated once a poll, becomes true in time:
  *
  *     ASSERT_EVENTUALLY(cache_len(cache) == 0, .within_ms = 500);
@@ -166,6 +185,10 @@
 #    define EXPECT_NONE_ALIVE           TETHER_EXPECT_NONE_ALIVE
 #    define ASSERT_ENQUEUED             TETHER_ASSERT_ENQUEUED
 #    define EXPECT_ENQUEUED             TETHER_EXPECT_ENQUEUED
+#    define ASSERT_ENQUEUED_IN_ORDER    TETHER_ASSERT_ENQUEUED_IN_ORDER
+#    define EXPECT_ENQUEUED_IN_ORDER    TETHER_EXPECT_ENQUEUED_IN_ORDER
+#    define ASSERT_QUEUE_EMPTY          TETHER_ASSERT_QUEUE_EMPTY
+#    define EXPECT_QUEUE_EMPTY          TETHER_EXPECT_QUEUE_EMPTY
 #    define ASSERT_EVENTUALLY           TETHER_ASSERT_EVENTUALLY
 #    define EXPECT_EVENTUALLY           TETHER_EXPECT_EVENTUALLY
 #    define ASSERT_CONSISTENTLY         TETHER_ASSERT_CONSISTENTLY
@@ -214,6 +237,15 @@
                                           TETHER_TAIL_(__VA_ARGS__, )),        \
                            TETHER_HERE_, stop)
 
+/* References of several kinds in one list: what they share is their 'bits'. */
+#define TETHER_IN_ORDER_(queue, stop, ...)                                \
+    do {                                                                  \
+        const uint64_t tether_refs_[] = { TETHER_BITS_(__VA_ARGS__) };    \
+        tether_criterion_in_order((queue), tether_refs_,                  \
+                                  sizeof tether_refs_ / sizeof(uint64_t), \
+                                  TETHER_HERE_, stop);                    \
+    } while (0)
+
 /* A scope runs its block once and is closed however the block is left. That
  * it runs at all must be plain to the compiler, or it would warn that what is
  * assigned in the block may not be. */
@@ -254,6 +286,13 @@ TETHER_API void tether_criterion_none_alive(void (*function)(void),
                                             unsigned line, int stop);
 TETHER_API void tether_criterion_enqueued(tether_phantom ref, const char *file,
                                           unsigned line, int stop);
+TETHER_API void tether_criterion_in_order(tether_queue *queue,
+                                          const uint64_t *refs, size_t count,
+                                          const char *file, unsigned line,
+                                          int stop);
+TETHER_API void tether_criterion_queue_empty(tether_queue *queue,
+                                             const char *file, unsigned line,
+                                             int stop);
 TETHER_API void tether_criterion_polled(const struct tether_polling *polling,
                                         const char *written, const char *file,
                                         unsigned line, int stop);

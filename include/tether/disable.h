@@ -180,6 +180,28 @@ static inline int tether_off_phantom_enqueued(tether_phantom ref)
 {
     return 0;
 }
+static inline tether_weak
+tether_off_weak_in_queue_at(const void *object, tether_queue *queue, void *tag,
+                            const char *name, const char *file, unsigned line)
+{
+    tether_weak ref = { 0 };
+    return ref;
+}
+static inline int tether_off_weak_enqueued(tether_weak ref)
+{
+    return 0;
+}
+static inline tether_status tether_off_queue_peek(tether_queue *queue,
+                                                  struct tether_record *record)
+{
+    memset(record, 0, sizeof *record);
+    return TETHER_EMPTY;
+}
+static inline size_t tether_off_queue_visit(tether_queue *queue,
+                                            tether_record_fn see, void *ctx)
+{
+    return 0;
+}
 static inline void tether_off_phantom_drop(tether_phantom ref)
 {
 }
@@ -219,6 +241,11 @@ TETHER_END_DECLS
 #    define tether_phantom_enqueued(...) \
         tether_off_phantom_enqueued(__VA_ARGS__)
 #    define tether_phantom_drop(...) tether_off_phantom_drop(__VA_ARGS__)
+#    define tether_weak_in_queue_at(...) \
+        tether_off_weak_in_queue_at(__VA_ARGS__)
+#    define tether_weak_enqueued(...) tether_off_weak_enqueued(__VA_ARGS__)
+#    define tether_queue_peek(...)    tether_off_queue_peek(__VA_ARGS__)
+#    define tether_queue_visit(...)   tether_off_queue_visit(__VA_ARGS__)
 #    define tether_queue_poll(...)   tether_off_queue_poll(__VA_ARGS__)
 #    define tether_queue_wait(...)   tether_off_queue_wait(__VA_ARGS__)
 #    define tether_queue_drain(...)  tether_off_queue_drain(__VA_ARGS__)
@@ -301,6 +328,17 @@ static inline void tether_off_criterion_enqueued(tether_phantom ref,
                                                  unsigned line, int stop)
 {
 }
+static inline void tether_off_criterion_in_order(tether_queue *queue,
+                                                 const uint64_t *refs,
+                                                 size_t count, const char *file,
+                                                 unsigned line, int stop)
+{
+}
+static inline void tether_off_criterion_queue_empty(tether_queue *queue,
+                                                    const char *file,
+                                                    unsigned line, int stop)
+{
+}
 static inline void
 tether_off_criterion_polled(const struct tether_polling *polling,
                             const char *written, const char *file,
@@ -324,6 +362,10 @@ TETHER_END_DECLS
         tether_off_criterion_none_alive(__VA_ARGS__)
 #    define tether_criterion_enqueued(...) \
         tether_off_criterion_enqueued(__VA_ARGS__)
+#    define tether_criterion_in_order(...) \
+        tether_off_criterion_in_order(__VA_ARGS__)
+#    define tether_criterion_queue_empty(...) \
+        tether_off_criterion_queue_empty(__VA_ARGS__)
 #    define tether_criterion_polled(...) \
         tether_off_criterion_polled(__VA_ARGS__)
 #    define tether_criterion_await(...) tether_off_criterion_await(__VA_ARGS__)

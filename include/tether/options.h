@@ -16,6 +16,46 @@
  * For those who write macros that take option lists; users need nothing here.
  */
 
+/* 'a, b, c' becomes '(a).bits, (b).bits, (c).bits'; up to 24. */
+#define TETHER_BITS_(...) \
+    TETHER_BITS_1_(TETHER_COUNT_(__VA_ARGS__), __VA_ARGS__, ~)
+#define TETHER_BITS_1_(n, ...) TETHER_BITS_2_(n, __VA_ARGS__)
+#define TETHER_BITS_2_(n, ...) TETHER_B##n##_(__VA_ARGS__)
+/* clang-format off */
+#define TETHER_B1_(ref, ...) (ref).bits
+#define TETHER_B2_(ref, ...) (ref).bits, TETHER_B1_(__VA_ARGS__)
+#define TETHER_B3_(ref, ...) (ref).bits, TETHER_B2_(__VA_ARGS__)
+#define TETHER_B4_(ref, ...) (ref).bits, TETHER_B3_(__VA_ARGS__)
+#define TETHER_B5_(ref, ...) (ref).bits, TETHER_B4_(__VA_ARGS__)
+#define TETHER_B6_(ref, ...) (ref).bits, TETHER_B5_(__VA_ARGS__)
+#define TETHER_B7_(ref, ...) (ref).bits, TETHER_B6_(__VA_ARGS__)
+#define TETHER_B8_(ref, ...) (ref).bits, TETHER_B7_(__VA_ARGS__)
+#define TETHER_B9_(ref, ...) (ref).bits, TETHER_B8_(__VA_ARGS__)
+#define TETHER_B10_(ref, ...) (ref).bits, TETHER_B9_(__VA_ARGS__)
+#define TETHER_B11_(ref, ...) (ref).bits, TETHER_B10_(__VA_ARGS__)
+#define TETHER_B12_(ref, ...) (ref).bits, TETHER_B11_(__VA_ARGS__)
+#define TETHER_B13_(ref, ...) (ref).bits, TETHER_B12_(__VA_ARGS__)
+#define TETHER_B14_(ref, ...) (ref).bits, TETHER_B13_(__VA_ARGS__)
+#define TETHER_B15_(ref, ...) (ref).bits, TETHER_B14_(__VA_ARGS__)
+#define TETHER_B16_(ref, ...) (ref).bits, TETHER_B15_(__VA_ARGS__)
+#define TETHER_B17_(ref, ...) (ref).bits, TETHER_B16_(__VA_ARGS__)
+#define TETHER_B18_(ref, ...) (ref).bits, TETHER_B17_(__VA_ARGS__)
+#define TETHER_B19_(ref, ...) (ref).bits, TETHER_B18_(__VA_ARGS__)
+#define TETHER_B20_(ref, ...) (ref).bits, TETHER_B19_(__VA_ARGS__)
+#define TETHER_B21_(ref, ...) (ref).bits, TETHER_B20_(__VA_ARGS__)
+#define TETHER_B22_(ref, ...) (ref).bits, TETHER_B21_(__VA_ARGS__)
+#define TETHER_B23_(ref, ...) (ref).bits, TETHER_B22_(__VA_ARGS__)
+#define TETHER_B24_(ref, ...) (ref).bits, TETHER_B23_(__VA_ARGS__)
+/* clang-format on */
+
+/* How many arguments there are, 1 to 24. */
+#define TETHER_COUNT_(...)                                                   \
+    TETHER_COUNT_1_(__VA_ARGS__, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, \
+                    13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, ~)
+#define TETHER_COUNT_1_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, \
+                        s, t, u, v, w, x, number, ...)                        \
+    number
+
 /* The list as text: with macros expanded, as it stands after expansion. */
 #define TETHER_TEXT_(...) #__VA_ARGS__
 
@@ -44,12 +84,6 @@
         TETHER_FIELDS_1_(TETHER_COUNT_(__VA_ARGS__), __VA_ARGS__, ~)
 #    define TETHER_FIELDS_1_(n, ...) TETHER_FIELDS_2_(n, __VA_ARGS__)
 #    define TETHER_FIELDS_2_(n, ...) TETHER_F##n##_(__VA_ARGS__)
-#    define TETHER_COUNT_(...)                                               \
-        TETHER_COUNT_1_(__VA_ARGS__, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, \
-                        14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, ~)
-#    define TETHER_COUNT_1_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, \
-                            r, s, t, u, v, w, x, number, ...)                  \
-        number
 /* clang-format off */
 # define TETHER_F1_(field, ...) tether_at_() field;
 # define TETHER_F2_(field, ...) tether_at_() field; TETHER_F1_(__VA_ARGS__)

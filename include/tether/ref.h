@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <tether/api.h>
+#include <tether/heap.h>
 #include <tether/status.h>
 
 TETHER_BEGIN_DECLS
@@ -75,23 +76,30 @@ TETHER_API void *tether_weak_get(tether_weak ref);
  *  zeroed reference does nothing. */
 TETHER_API void tether_weak_drop(tether_weak ref);
 
-/** The last words of a dead object. The string lives as long as the process
+/** The last words of a dead object. The strings live as long as the process
  *  does. */
 struct tether_last_words {
-    const char *name;     /**< as in the call that made the reference */
-    size_t size;          /**< bytes it had */
-    uint32_t alloc_stack; /**< see tether_stack_text */
-    uint32_t free_stack;  /**< who freed it */
-    uint32_t free_thread; /**< number of the thread that freed it */
-    uint64_t freed_ns;    /**< monotonic clock */
+    const char *name;        /**< as in the call that made the reference */
+    const char *type;        /**< 'struct session'; NULL: not known. Nothing
+                                  tells it yet, so it is always NULL */
+    size_t size;             /**< bytes it had */
+    uint32_t alloc_stack;    /**< see tether_stack_text */
+    uint32_t free_stack;     /**< who freed it */
+    uint32_t free_thread;    /**< number of the thread that freed it */
+    uint64_t freed_ns;       /**< CLOCK_MONOTONIC, exact to the kernel's tick
+                                  (1 to 10 ms); order is told by queues */
+    struct tether_block now; /**< who lives at its address at this moment;
+                                  .address is NULL: nobody. The record of a
+                                  queue leaves it empty */
 };
 
 /**
- * Gets who freed the object, where and when.
+ * Gets who the object was, who freed it, where and when, and who lives at its
+ * address now.
  *
  * Returns TETHER_OK; TETHER_STILL_ALIVE, with *words zeroed but for name,
- * size and alloc_stack; TETHER_BLIND for a reference whose object Tether does
- * not see.
+ * type, size and alloc_stack; TETHER_BLIND for a reference whose object Tether
+ * does not see.
  */
 TETHER_API tether_status
 tether_weak_last_words(tether_weak ref, struct tether_last_words *words);
@@ -99,10 +107,16 @@ tether_weak_last_words(tether_weak ref, struct tether_last_words *words);
 /** A queue of the records of dead objects, oldest death first. */
 typedef struct tether_queue tether_queue;
 
-/** One record: an object that died. 'phantom' is good until it is dropped. */
+/** The kinds of references that have queues. */
+enum tether_ref_kind { TETHER_REF_WEAK, TETHER_REF_PHANTOM };
+
+/** One record: an object that died. The reference is good until it is
+ *  dropped. */
 struct tether_record {
-    tether_phantom phantom;
-    void *tag; /**< as given to tether_phantom_to */
+    enum tether_ref_kind kind; /**< says which of the next two it is */
+    tether_weak weak;          /**< zero for a phantom */
+    tether_phantom phantom;    /**< zero for a weak reference */
+    void *tag;                 /**< as given with the queue */
     struct tether_last_words words;
 };
 
@@ -134,6 +148,28 @@ TETHER_API tether_phantom tether_phantom_to_at(const void *object,
 /** Did its record ever enter the queue? Not 0: yes, even if it was taken. */
 TETHER_API int tether_phantom_enqueued(tether_phantom ref);
 
+/**
+ * Makes a weak reference with a queue: when the object dies the reference
+ * reads dead first, then its record enters 'queue'. In all else it is what
+ * tether_weak_to makes, and tether_weak_drop takes its record out of the queue
+ * if it is in there. References of one object enter in the order of their
+ * making, of whatever kind they are.
+ */
+TETHER_API tether_weak tether_weak_in_queue(const void *object,
+                                            tether_queue *queue, void *tag)
+    TETHER_ADDRESS_ONLY(1);
+TETHER_API tether_weak tether_weak_in_queue_at(const void *object,
+                                               tether_queue *queue, void *tag,
+                                               const char *name,
+                                               const char *file, unsigned line)
+    TETHER_ADDRESS_ONLY(1);
+#define tether_weak_in_queue(object, queue, tag)                         \
+    tether_weak_in_queue_at((object), (queue), (tag), #object, __FILE__, \
+                            __LINE__)
+
+/** The same question for a weak reference; 0 for one without a queue. */
+TETHER_API int tether_weak_enqueued(tether_weak ref);
+
 /** Gives the reference back, and takes its record out of the queue if it is
  *  in there. Dropping a zeroed reference does nothing. */
 TETHER_API void tether_phantom_drop(tether_phantom ref);
@@ -153,7 +189,19 @@ TETHER_API tether_status tether_queue_wait(tether_queue *queue,
                                            unsigned within_ms,
                                            struct tether_record *record);
 
+/** Gets the oldest record and leaves it in the queue. Returns TETHER_OK or
+ *  TETHER_EMPTY. */
+TETHER_API tether_status tether_queue_peek(tether_queue *queue,
+                                           struct tether_record *record);
+
 typedef void (*tether_record_fn)(const struct tether_record *record, void *ctx);
+
+/** Calls back, on this thread, for each record that is in the queue at the
+ *  time of the call, oldest first, and leaves all of them there. 'see' may do
+ *  what it likes. Returns how many; 0, too, where there is no memory for
+ *  copies of them. */
+TETHER_API size_t tether_queue_visit(tether_queue *queue, tether_record_fn see,
+                                     void *ctx);
 
 /** Takes records until there are none, and hands each to 'see', oldest first,
  *  on this thread. 'see' may make, drop, free and poll as it likes, and may

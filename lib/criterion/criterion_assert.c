@@ -62,6 +62,27 @@ void tether_criterion_enqueued(tether_phantom ref, const char *file,
         assert_done(tether_check_enqueued(ref, &why), &why, file, line, stop);
 }
 
+void tether_criterion_in_order(tether_queue *queue, const uint64_t *refs,
+                               size_t count, const char *file, unsigned line,
+                               int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    if (!tt_plug.off)
+        assert_done(tether_check_enqueued_in_order(queue, refs, count, &why),
+                    &why, file, line, stop);
+}
+
+void tether_criterion_queue_empty(tether_queue *queue, const char *file,
+                                  unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    if (!tt_plug.off)
+        assert_done(tether_check_queue_empty(queue, &why), &why, file, line,
+                    stop);
+}
+
 /* A wait needs no instrument, so it goes on when Tether is switched off:
  * what comes after it in the test relies on it. */
 void tether_criterion_polled(const struct tether_polling *polling,

@@ -35,11 +35,22 @@ struct tt_ref_about {
     bool alive;
     bool enqueued;                  /* its record entered its queue */
     uint64_t order;                 /* if so: its queue's nth, from 1 */
+    tether_queue *queue;            /* where its record goes, or NULL */
     void *object;                   /* as given, or where it was */
     void *base;                     /* its block's address, now or once */
     struct tether_last_words words; /* as tether_weak_last_words has them */
 };
 void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about);
+
+/* What is in a queue now, oldest first: fills at most 'max' rows and returns
+ * how many there are in all. */
+struct tt_queue_row {
+    uint64_t bits;
+    uint64_t order; /* the queue's nth */
+    struct tether_last_words words;
+};
+size_t tt_queue_look(const char *call, tether_queue *queue,
+                     struct tt_queue_row *rows, size_t max);
 
 /* Gets what is kept of a reference that was dropped. False: it was never
  * dropped, or the record is older than the newest 65,536. about->words say

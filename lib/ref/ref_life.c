@@ -129,7 +129,8 @@ static struct ref_entry *entry_make(const struct ref_ask *ask)
     if (entry)
         *entry = (struct ref_entry){ .tag = ask->tag,
                                      .queue = queue,
-                                     .opened = opened };
+                                     .opened = opened,
+                                     .kind = (uint8_t)ask->kind };
     return entry;
 }
 
@@ -319,6 +320,7 @@ void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
         .alive = !(state & SLOT_DEAD),
         .enqueued = state & SLOT_ENQUEUED,
         .order = slot->entry ? slot->entry->order : 0,
+        .queue = slot->entry ? tt_queue_handle(slot->entry) : NULL,
         .base = (void *)atomic_load(&slot->base),
     };
     if (about->alive)

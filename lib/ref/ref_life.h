@@ -14,6 +14,7 @@ struct ref_ask {
     tether_queue *queue; /* with_queue: where its record goes */
     void *tag;
     bool with_queue;
+    enum tether_ref_kind kind;
     const char *name;
     const char *file;
     unsigned line;

@@ -49,21 +49,6 @@ static struct ref_queue *queue_at(uint32_t index)
            index % PAGE_QUEUES;
 }
 
-static bool queue_is(const struct ref_queue *queue, uint64_t opened)
-{
-    return queue->opened == opened;
-}
-
-/* Takes the queue's lock if it is still the one that was made as 'opened'. */
-static bool queue_lock(struct ref_queue *queue, uint64_t opened)
-{
-    tt_lock_take(&queue->lock);
-    if (TT_LIKELY(queue_is(queue, opened)))
-        return true;
-    tt_lock_give(&queue->lock);
-    return false;
-}
-
 struct ref_queue *tt_queue_of(const char *call, const tether_queue *handle,
                               uint64_t *opened)
 {
@@ -80,6 +65,16 @@ struct ref_queue *tt_queue_of(const char *call, const tether_queue *handle,
                      "use");
     tt_lock_give(&queue->lock);
     return queue;
+}
+
+static tether_queue *queue_handle(uint64_t opened, uint32_t index)
+{
+    return (tether_queue *)(uintptr_t)(REF_TAG | opened << INDEX_BITS | index);
+}
+
+tether_queue *tt_queue_handle(const struct ref_entry *entry)
+{
+    return queue_handle(entry->opened, entry->queue->index);
 }
 
 /* A queue's memory, from the free list or new. The list is locked. */
@@ -115,8 +110,7 @@ tether_queue *tether_queue_make(void)
     queue->opened = opened;
     queue->order = 0;
     tt_lock_give(&queue->lock);
-    return (tether_queue *)(uintptr_t)(REF_TAG | opened << INDEX_BITS |
-                                       queue->index);
+    return queue_handle(opened, queue->index);
 }
 
 /* Sets the callback; the queue is locked. */
@@ -190,25 +184,15 @@ void tt_queue_forget(struct ref_entry *entry)
     tt_lock_give(&queue->lock);
 }
 
-/* Takes the oldest record; the queue is locked, which keeps the entry's
- * reference from being dropped meanwhile. */
+/* Takes the oldest record; the queue is locked. */
 static bool record_take(struct ref_queue *queue, struct tether_record *record)
 {
     struct ref_entry *const entry = queue->first;
     if (!entry)
         return false;
     entry_cut(queue, entry);
-    record->phantom.bits = entry->bits;
-    record->tag = entry->tag;
-    tt_ref_words(slot_at(bits_index(entry->bits)), &record->words);
+    tt_record_fill(entry, record);
     return true;
-}
-
-static void record_clear(const char *call, struct tether_record *record)
-{
-    if (!record)
-        tt_die(call, "'record' is NULL; give it a struct to fill");
-    *record = (struct tether_record){ .words = { .name = "" } };
 }
 
 tether_status tether_queue_poll(tether_queue *handle,
@@ -216,7 +200,7 @@ tether_status tether_queue_poll(tether_queue *handle,
 {
     static const char call[] = "tether_queue_poll";
     uint64_t opened;
-    record_clear(call, record);
+    tt_record_clear(call, record);
     struct ref_queue *const queue = tt_queue_of(call, handle, &opened);
     if (!queue_lock(queue, opened))
         return TETHER_EMPTY;
@@ -259,7 +243,7 @@ tether_status tether_queue_wait(tether_queue *handle, unsigned within_ms,
 {
     static const char call[] = "tether_queue_wait";
     uint64_t opened;
-    record_clear(call, record);
+    tt_record_clear(call, record);
     struct ref_queue *const queue = tt_queue_of(call, handle, &opened);
     const uint64_t until_ns =
         tt_os_now_ns() + (within_ms ? tt_time_scaled_ns(within_ms) : 0);

@@ -35,6 +35,31 @@ struct ref_queue {
 struct ref_queue *tt_queue_of(const char *call, const tether_queue *handle,
                               uint64_t *opened);
 
+TT_INLINE bool queue_is(const struct ref_queue *queue, uint64_t opened)
+{
+    return queue->opened == opened;
+}
+
+/* Takes the queue's lock if it is still the one that was made as 'opened'. */
+TT_INLINE bool queue_lock(struct ref_queue *queue, uint64_t opened)
+{
+    tt_lock_take(&queue->lock);
+    if (TT_LIKELY(queue_is(queue, opened)))
+        return true;
+    tt_lock_give(&queue->lock);
+    return false;
+}
+
+/* Fills a record from an entry of a locked queue. */
+void tt_record_fill(const struct ref_entry *entry,
+                    struct tether_record *record);
+
+/* Empties a record; NULL is a mistake and stops the program. */
+void tt_record_clear(const char *call, struct tether_record *record);
+
+/* The handle of the queue that an entry was made for. */
+tether_queue *tt_queue_handle(const struct ref_entry *entry);
+
 /* Puts an entry at the end of its queue, unless that was dropped. The caller
  * has locked the shard of its slot. Returns a word whose sleepers are to be
  * woken once no lock is held, or NULL. Hook: runs inside free. */

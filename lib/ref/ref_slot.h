@@ -51,7 +51,8 @@ struct ref_entry {
     uint64_t order;          /* the queue's nth record, 0: never entered */
     struct ref_entry *next;  /* in the queue; in free: of the same block */
     struct ref_entry *prev;
-    bool queued; /* is in the queue now */
+    bool queued;  /* is in the queue now */
+    uint8_t kind; /* enum tether_ref_kind */
 };
 
 struct ref_slot {

@@ -9,6 +9,7 @@
 
 #undef tether_weak_to
 #undef tether_phantom_to
+#undef tether_weak_in_queue
 
 tether_weak tether_weak_to_at(const void *object, const char *name,
                               const char *file, unsigned line)
@@ -26,6 +27,30 @@ tether_weak tether_weak_to_at(const void *object, const char *name,
 tether_weak tether_weak_to(const void *object)
 {
     return tether_weak_to_at(object, NULL, NULL, 0);
+}
+
+tether_weak tether_weak_in_queue_at(const void *object, tether_queue *queue,
+                                    void *tag, const char *name,
+                                    const char *file, unsigned line)
+{
+    const struct ref_ask ask = {
+        .call = "tether_weak_in_queue",
+        .object = object,
+        .queue = queue,
+        .tag = tag,
+        .with_queue = true,
+        .kind = TETHER_REF_WEAK,
+        .name = name,
+        .file = file,
+        .line = line,
+    };
+    return (tether_weak){ tt_ref_make(&ask) };
+}
+
+tether_weak tether_weak_in_queue(const void *object, tether_queue *queue,
+                                 void *tag)
+{
+    return tether_weak_in_queue_at(object, queue, tag, NULL, NULL, 0);
 }
 
 void *tether_weak_get(tether_weak ref)
@@ -66,6 +91,8 @@ tether_status tether_weak_last_words(tether_weak ref,
     struct tt_ref_about about;
     tt_ref_about(call, ref.bits, &about);
     *words = about.words;
+    if (!about.alive)
+        (void)tether_block_of(about.base, &words->now);
     return about.alive ? TETHER_STILL_ALIVE : TETHER_OK;
 }
 
@@ -79,6 +106,7 @@ tether_phantom tether_phantom_to_at(const void *object, tether_queue *queue,
         .queue = queue,
         .tag = tag,
         .with_queue = true,
+        .kind = TETHER_REF_PHANTOM,
         .name = name,
         .file = file,
         .line = line,
@@ -92,13 +120,22 @@ tether_phantom tether_phantom_to(const void *object, tether_queue *queue,
     return tether_phantom_to_at(object, queue, tag, NULL, NULL, 0);
 }
 
+static int ref_enqueued(const char *call, uint64_t bits)
+{
+    if (tt_ref_blind(bits))
+        return 0;
+    const struct ref_slot *const slot = tt_slot_of(call, bits);
+    return (atomic_load(&slot->state) & SLOT_ENQUEUED) != 0;
+}
+
 int tether_phantom_enqueued(tether_phantom ref)
 {
-    if (tt_ref_blind(ref.bits))
-        return 0;
-    const struct ref_slot *const slot =
-        tt_slot_of("tether_phantom_enqueued", ref.bits);
-    return (atomic_load(&slot->state) & SLOT_ENQUEUED) != 0;
+    return ref_enqueued("tether_phantom_enqueued", ref.bits);
+}
+
+int tether_weak_enqueued(tether_weak ref)
+{
+    return ref_enqueued("tether_weak_enqueued", ref.bits);
 }
 
 void tether_phantom_drop(tether_phantom ref)

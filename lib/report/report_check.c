@@ -21,6 +21,7 @@
 #include "os/os.h"
 #include "ref/ref.h"
 #include "report/report.h"
+#include "report/report_check.h"
 #include "report/report_stack.h"
 #include "stack/stack.h"
 
@@ -30,30 +31,30 @@
 #define WITHIN_MS       1000 /* the defaults of tether/eventually.h */
 #define FOR_MS          200
 
-static void text_begin(struct tt_text *text, struct tether_message *why)
+void tt_check_begin(struct tt_text *text, struct tether_message *why)
 {
     tt_text_fixed(text, why->text, sizeof why->text);
 }
 
 /* The last newline would be an empty line in a framework's output. */
-static void text_end(struct tt_text *text)
+void tt_check_end(struct tt_text *text)
 {
     tt_names_tell_trouble(text);
     if (text->len > 0 && text->data[text->len - 1] == '\n')
         text->data[--text->len] = '\0';
 }
 
-static enum tether_outcome unchecked(struct tether_message *why,
-                                     const char *reason)
+enum tether_outcome tt_check_unchecked(struct tether_message *why,
+                                       const char *reason)
 {
     struct tt_text text;
-    text_begin(&text, why);
+    tt_check_begin(&text, why);
     tt_text_add(&text, "%s", reason);
     return TETHER_UNCHECKED;
 }
 
 /* Why nothing can be said of a reference, or NULL. */
-static const char *blind_reason(uint64_t bits)
+const char *tt_check_blind(uint64_t bits)
 {
     const char *const window = tether_window_blind();
     return window ? window : tt_ref_blind_reason(bits);
@@ -61,15 +62,16 @@ static const char *blind_reason(uint64_t bits)
 
 /* ---- references ---- */
 
-static void name_add(struct tt_text *text, const char *name)
+void tt_check_name(struct tt_text *text, const char *name)
 {
     tt_text_add(text, "`%.*s`", NAME_MAX_SHOWN, name && name[0] ? name : "it");
 }
 
 /* '`alice` is still alive: 96 B, allocated by session_new (cache.c:41)' */
-static void still_alive(struct tt_text *text, const struct tt_ref_about *about)
+void tt_check_alive_words(struct tt_text *text,
+                          const struct tt_ref_about *about)
 {
-    name_add(text, about->name);
+    tt_check_name(text, about->name);
     tt_text_add(text, " is still alive: ");
     tt_text_size(text, about->words.size);
     tt_text_add(text, ", allocated by ");
@@ -88,18 +90,18 @@ enum tether_outcome tether_check_collected(tether_weak ref,
     struct tt_ref_about about;
     struct tt_text text;
     if (tt_ref_blind(ref.bits))
-        return unchecked(why, blind_reason(ref.bits));
+        return tt_check_unchecked(why, tt_check_blind(ref.bits));
     if (!tether_weak_get(ref))
         return TETHER_PASSED;
     tt_enter();
     tt_ref_about("tether_check_collected", ref.bits, &about);
-    text_begin(&text, why);
-    still_alive(&text, &about);
+    tt_check_begin(&text, why);
+    tt_check_alive_words(&text, &about);
     tt_text_add(&text, "\n");
     alloc_lines(&text, &about);
     tt_text_add(&text, "nothing has freed it yet; wait with "
                        "ASSERT_EVENTUALLY_COLLECTED if another thread will\n");
-    text_end(&text);
+    tt_check_end(&text);
     tt_leave();
     return TETHER_FAILED;
 }
@@ -110,13 +112,13 @@ enum tether_outcome tether_check_alive(tether_weak ref,
     struct tt_ref_about about;
     struct tt_text text;
     if (tt_ref_blind(ref.bits))
-        return unchecked(why, blind_reason(ref.bits));
+        return tt_check_unchecked(why, tt_check_blind(ref.bits));
     if (tether_weak_get(ref))
         return TETHER_PASSED;
     tt_enter();
     tt_ref_about("tether_check_alive", ref.bits, &about);
-    text_begin(&text, why);
-    name_add(&text, about.name);
+    tt_check_begin(&text, why);
+    tt_check_name(&text, about.name);
     tt_text_add(&text, " is dead: ");
     tt_text_size(&text, about.words.size);
     tt_text_add(&text, ", freed by ");
@@ -130,7 +132,7 @@ enum tether_outcome tether_check_alive(tether_weak ref,
             &text, "freed by thread %u, %llu ms ago\n", about.words.free_thread,
             (unsigned long long)((tt_os_now_ns() - about.words.freed_ns) /
                                  1000000u));
-    text_end(&text);
+    tt_check_end(&text);
     tt_leave();
     return TETHER_FAILED;
 }
@@ -141,26 +143,26 @@ enum tether_outcome tether_check_enqueued(tether_phantom ref,
     struct tt_ref_about about;
     struct tt_text text;
     if (tt_ref_blind(ref.bits))
-        return unchecked(why, blind_reason(ref.bits));
+        return tt_check_unchecked(why, tt_check_blind(ref.bits));
     if (tether_phantom_enqueued(ref))
         return TETHER_PASSED;
     tt_enter();
     tt_ref_about("tether_check_enqueued", ref.bits, &about);
-    text_begin(&text, why);
+    tt_check_begin(&text, why);
     if (about.alive) {
         tt_text_add(&text, "no record of ");
-        name_add(&text, about.name);
+        tt_check_name(&text, about.name);
         tt_text_add(&text, " entered its queue: ");
-        still_alive(&text, &about);
+        tt_check_alive_words(&text, &about);
         tt_text_add(&text, "\n");
         alloc_lines(&text, &about);
     } else {
         tt_text_add(&text, "no record of ");
-        name_add(&text, about.name);
+        tt_check_name(&text, about.name);
         tt_text_add(&text, " entered its queue: the queue was dropped before "
                            "the object died\n");
     }
-    text_end(&text);
+    tt_check_end(&text);
     tt_leave();
     return TETHER_FAILED;
 }
@@ -177,19 +179,21 @@ enum tether_outcome tether_check_none_alive(void (*function)(void),
         tt_die("tether_check_none_alive",
                "the function is NULL; pass its name");
     if (tether_window_blind() || !tt_heap_sees())
-        return unchecked(why, blind_reason(0));
+        return tt_check_unchecked(why, tt_check_blind(0));
     if (tt_stack_depth == 0)
-        return unchecked(why, "TETHER_STACK_DEPTH is 0, so nobody knows which "
-                              "function allocated what");
+        return tt_check_unchecked(
+            why, "TETHER_STACK_DEPTH is 0, so nobody knows which "
+                 "function allocated what");
     tt_enter();
     if (!tt_report_live_from(function, &sites)) {
         tt_leave();
-        return unchecked(why, "the function has no entry in an unwind table, "
-                              "so its allocations cannot be told apart");
+        return tt_check_unchecked(
+            why, "the function has no entry in an unwind table, "
+                 "so its allocations cannot be told apart");
     }
     const bool passed = sites.blocks == 0;
     if (!passed) {
-        text_begin(&text, why);
+        tt_check_begin(&text, why);
         tt_text_count(&text, sites.blocks, "block");
         tt_text_add(&text, " of `%.*s` %s still alive: ", NAME_MAX_SHOWN, name,
                     sites.blocks == 1 ? "is" : "are");
@@ -200,7 +204,7 @@ enum tether_outcome tether_check_none_alive(void (*function)(void),
         tt_sites_text(&text, &sites, SITES_MAX);
         tt_stack_lines(&text, "  the first by  ", sites.rows[0].stack,
                        STACK_LINES_MAX);
-        text_end(&text);
+        tt_check_end(&text);
     }
     tt_sites_drop(&sites);
     tt_leave();
@@ -259,14 +263,14 @@ static enum tether_outcome wait_judge(tether_status status,
     struct tt_text text;
     if (status == TETHER_OK)
         return TETHER_PASSED;
-    text_begin(&text, why);
+    tt_check_begin(&text, why);
     if (status == TETHER_REFUSED)
         refused_text(&text, expression, wait);
     else if (kind == TETHER_POLL_EVENTUALLY)
         eventually_text(&text, expression, wait);
     else
         consistently_text(&text, expression, wait);
-    text_end(&text);
+    tt_check_end(&text);
     return TETHER_FAILED;
 }
 
@@ -310,20 +314,20 @@ tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
     if (status == TETHER_OK)
         return TETHER_PASSED;
     if (status == TETHER_BLIND)
-        return unchecked(why, blind_reason(ref.bits));
+        return tt_check_unchecked(why, tt_check_blind(ref.bits));
     tt_enter();
     tt_ref_about("tether_check_eventually_collected", ref.bits, &about);
-    text_begin(&text, why);
+    tt_check_begin(&text, why);
     if (status == TETHER_REFUSED) {
         refused_text(&text, about.name, wait);
     } else {
-        still_alive(&text, &about);
+        tt_check_alive_words(&text, &about);
         tt_text_add(&text, "\n  %u ms later; waited for at most %u ms\n",
                     wait->elapsed_ms,
                     wait->within_ms ? wait->within_ms : WITHIN_MS);
         alloc_lines(&text, &about);
     }
-    text_end(&text);
+    tt_check_end(&text);
     tt_leave();
     return TETHER_FAILED;
 }

@@ -20,6 +20,8 @@ static void checks_vanish(char *object)
     ASSERT_COLLECTED(ref);
     EXPECT_COLLECTED(ref);
     ASSERT_ENQUEUED(phantom);
+    ASSERT_ENQUEUED_IN_ORDER(queue, phantom, ref);
+    ASSERT_QUEUE_EMPTY(queue);
     ASSERT_NONE_ALIVE(warm);
     ASSERT_EVENTUALLY(runs == -1, .within_ms = 10000);
     ASSERT_CONSISTENTLY(runs == -1);
@@ -27,6 +29,7 @@ static void checks_vanish(char *object)
         ASSERT_EVENTUALLY_COLLECTED(ref);
     else
         EXPECT_ALIVE(ref);
+    tether_weak_drop(tether_weak_in_queue(object, queue, NULL));
     tether_phantom_drop(phantom);
     tether_queue_drop(queue);
     tether_weak_drop(ref);

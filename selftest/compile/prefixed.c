@@ -4,15 +4,17 @@
 /* With TETHER_PREFIXED_ONLY no unprefixed name is taken; the twins work. */
 #include <tether/criterion.h>
 
-#if defined(HEAP_BUDGET) || defined(NO_LEAKS) || defined(WITHIN_BUDGET) || \
-    defined(ONE_TIME) || defined(KiB) || defined(MiB) || defined(GiB) ||   \
-    defined(ASSERT_COLLECTED) || defined(EXPECT_COLLECTED) ||              \
-    defined(ASSERT_ALIVE) || defined(EXPECT_ALIVE) ||                      \
-    defined(ASSERT_NONE_ALIVE) || defined(EXPECT_NONE_ALIVE) ||            \
-    defined(ASSERT_ENQUEUED) || defined(EXPECT_ENQUEUED) ||                \
-    defined(ASSERT_EVENTUALLY) || defined(EXPECT_EVENTUALLY) ||            \
-    defined(ASSERT_CONSISTENTLY) || defined(EXPECT_CONSISTENTLY) ||        \
-    defined(ASSERT_EVENTUALLY_COLLECTED) ||                                \
+#if defined(HEAP_BUDGET) || defined(NO_LEAKS) || defined(WITHIN_BUDGET) ||    \
+    defined(ONE_TIME) || defined(KiB) || defined(MiB) || defined(GiB) ||      \
+    defined(ASSERT_COLLECTED) || defined(EXPECT_COLLECTED) ||                 \
+    defined(ASSERT_ALIVE) || defined(EXPECT_ALIVE) ||                         \
+    defined(ASSERT_NONE_ALIVE) || defined(EXPECT_NONE_ALIVE) ||               \
+    defined(ASSERT_ENQUEUED) || defined(EXPECT_ENQUEUED) ||                   \
+    defined(ASSERT_ENQUEUED_IN_ORDER) || defined(EXPECT_ENQUEUED_IN_ORDER) || \
+    defined(ASSERT_QUEUE_EMPTY) || defined(EXPECT_QUEUE_EMPTY) ||             \
+    defined(ASSERT_EVENTUALLY) || defined(EXPECT_EVENTUALLY) ||               \
+    defined(ASSERT_CONSISTENTLY) || defined(EXPECT_CONSISTENTLY) ||           \
+    defined(ASSERT_EVENTUALLY_COLLECTED) ||                                   \
     defined(EXPECT_EVENTUALLY_COLLECTED)
 #    error "an unprefixed name is there"
 #endif
@@ -41,6 +43,10 @@ Test(prefixed, all,
     TETHER_EXPECT_NONE_ALIVE(make);
     TETHER_ASSERT_ENQUEUED(phantom);
     TETHER_EXPECT_ENQUEUED(phantom);
+    TETHER_ASSERT_ENQUEUED_IN_ORDER(NULL, phantom);
+    TETHER_EXPECT_ENQUEUED_IN_ORDER(NULL, phantom, ref);
+    TETHER_ASSERT_QUEUE_EMPTY(NULL);
+    TETHER_EXPECT_QUEUE_EMPTY(NULL);
     TETHER_ASSERT_EVENTUALLY(1, .within_ms = 1);
     TETHER_EXPECT_EVENTUALLY(1);
     TETHER_ASSERT_CONSISTENTLY(1, .for_ms = 1);

@@ -13,6 +13,7 @@ Test(statements, branches)
 {
     tether_weak ref = tether_weak_to(&ref);
     tether_phantom phantom = tether_phantom_to(&ref, NULL, NULL);
+    tether_weak queued = tether_weak_in_queue(&ref, NULL, NULL);
     int n = work(1);
 
     if (n)
@@ -25,6 +26,10 @@ Test(statements, branches)
         EXPECT_ENQUEUED(phantom);
     else
         ASSERT_EVENTUALLY(n);
+    if (n)
+        ASSERT_ENQUEUED_IN_ORDER(NULL, ref, phantom, queued);
+    else
+        EXPECT_QUEUE_EMPTY(NULL);
     for (; n; n--)
         ASSERT_CONSISTENTLY(n, .for_ms = 1);
     do
