@@ -35,6 +35,7 @@ struct tt_thread {
     struct tt_slot *home; /* counters; NULL before the first allocation */
     uint32_t inside;      /* the recursion guard */
     uint32_t one_time;    /* depth of ONE_TIME scopes */
+    uint32_t telling;     /* scopes of which it is told a breach */
     uintptr_t stack_top;  /* end of this thread's stack, 0 if unknown */
     void *stack_cache;    /* lib/stack's, NULL at first */
 };

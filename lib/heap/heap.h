@@ -86,6 +86,7 @@ struct tt_scope {
     int64_t blocks_base;
     int64_t peak; /* of live bytes since the begin, up to the last fold */
     uint64_t largest;
+    _Atomic uint32_t tellers; /* threads in 'breach' for it */
 };
 
 struct tt_numbers {
@@ -98,6 +99,9 @@ struct tt_numbers {
  * not the innermost ends those inside it too. */
 void tt_scope_begin(struct tt_scope *scope);
 void tt_scope_end(struct tt_scope *scope);
+
+/* Is it open? False in a forked child. */
+bool tt_scope_is_open(const struct tt_scope *scope);
 
 /* Puts changed limits in force. Called by the owner, also from 'breach'. */
 void tt_scope_limits_changed(void);

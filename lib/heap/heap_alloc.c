@@ -141,9 +141,11 @@ void *alloc_slow(const struct request *request)
     if (request->size > PTRDIFF_MAX)
         return no_memory();
     if (is_counted(flags) &&
-        !count_allowed(slot, request->size, request->frame, &stack))
+        !count_take(slot, request->size, request->frame, &stack))
         return no_memory();
     if (!raw_take(request, &raw)) {
+        if (is_counted(flags))
+            count_untaken(slot, request->size);
         if (flags & TT_BLOCK_SITE)
             count_site_left(stack, request->size, ledger_epoch);
         return no_memory();
@@ -254,9 +256,10 @@ static void *realloc_moved(const struct tt_block *from, uint8_t kind,
     if (from->flags & TT_BLOCK_REF)
         tell_moved(from, facts);
     const struct raw old = raw_of(from, kind);
-    if (shadow_leave(from->address, kind))
+    if (shadow_leave(from->address, kind)) {
         bury(from, kind, facts->stack);
-    raw_give(&old);
+        raw_give(&old);
+    }
     return raw.block;
 }
 
@@ -266,8 +269,13 @@ static void *realloc_block(const struct tt_block *from, uint8_t kind,
 {
     if (!fits_in_place(from, kind, request->size))
         return realloc_moved(from, kind, request, facts);
+    /* Only what the block reaches into anew can lack memory: it then stays as
+     * it was. */
     const struct raw raw = raw_of(from, kind);
-    return born(&raw, facts);
+    if (header_write(&raw, facts))
+        return raw.block;
+    header_write(&raw, from);
+    return NULL;
 }
 
 void *realloc_slow(void *address, size_t size, void *frame, const char *call)
@@ -290,11 +298,13 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     if (is_counted(from.flags) && slot)
         count_died(slot, &from);
     void *block = NULL;
-    if (!is_counted(flags) || count_allowed(slot, size, frame, &stack)) {
+    if (!is_counted(flags) || count_take(slot, size, frame, &stack)) {
         if (!stack && !(flags & TT_BLOCK_TOOL))
             stack = stack_of_alloc(frame);
         struct tt_block facts = count_facts_after(&from, size, flags, stack);
         block = realloc_block(&from, kind, &request, &facts);
+        if (!block && is_counted(flags))
+            count_untaken(slot, size);
         if (!block && flags & TT_BLOCK_SITE)
             count_site_left(stack, size, ledger_epoch);
     }

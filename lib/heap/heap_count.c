@@ -35,16 +35,25 @@ void count_site_left(uint32_t stack, size_t size, uint32_t epoch)
         see(stack, -(int64_t)size, epoch);
 }
 
-bool count_allowed(struct tt_slot *slot, size_t size, void *frame,
-                   uint32_t *stack)
+/* Within its stops a thread need not ask. */
+static bool count_unasked(struct tt_slot *slot, size_t size)
 {
-    if (count_must_ask(slot, size)) {
-        const int64_t add[GAUGES] = { [GAUGE_LIVE] = (int64_t)size,
-                                      [GAUGE_TOTAL] = (int64_t)size,
-                                      [GAUGE_COUNT] = 1 };
-        if (ledger_ask(slot, add, size, frame, stack) == TT_REFUSE)
-            return false;
-    }
+    slot_counting(slot, 1);
+    const bool within = !count_must_ask(slot, size);
+    if (within)
+        count_taken(slot, size);
+    slot_counting(slot, 0);
+    return within;
+}
+
+bool count_take(struct tt_slot *slot, size_t size, void *frame, uint32_t *stack)
+{
+    const int64_t add[GAUGES] = { [GAUGE_LIVE] = (int64_t)size,
+                                  [GAUGE_TOTAL] = (int64_t)size,
+                                  [GAUGE_COUNT] = 1 };
+    if (!count_unasked(slot, size) &&
+        ledger_ask(slot, add, size, frame, stack) == TT_REFUSE)
+        return false;
     const tt_site_fn see = site_watch_now();
     if (!see)
         return true;
@@ -52,6 +61,8 @@ bool count_allowed(struct tt_slot *slot, size_t size, void *frame,
     const enum tt_answer answer =
         see(stack_now(frame, stack), (int64_t)size, ledger_epoch);
     tt_leave();
+    if (answer == TT_REFUSE)
+        count_untaken(slot, size);
     return answer == TT_ALLOW;
 }
 
@@ -74,7 +85,8 @@ struct tt_block count_facts_after(const struct tt_block *from, size_t size,
         outer = outer->outer;
     facts.size = size;
     facts.stack = stack;
-    facts.flags = flags | (from->flags & (TT_BLOCK_REF | TT_BLOCK_KEEP));
+    facts.flags =
+        flags | (from->flags & (TT_BLOCK_REF | TT_BLOCK_KEEP | TT_BLOCK_OLD));
     if (outer && from->epoch < outer->epoch)
         facts.flags |= TT_BLOCK_OLD;
     facts.epoch = ledger_epoch;

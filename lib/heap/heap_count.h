@@ -9,10 +9,23 @@
 #include "heap/heap_slot.h"
 #include "stack/stack.h"
 
-TT_INLINE void count_born(struct tt_slot *slot, size_t size)
+/* An allocation takes part in the limits from count_taken (or count_take,
+ * which asks) on; it is a block, and part of peaks, from count_born on. */
+TT_INLINE void count_taken(struct tt_slot *slot, size_t size)
 {
     slot->total += (int64_t)size;
     slot->stamp += STAMP_ONE;
+}
+
+/* There was no memory for it after all. */
+TT_INLINE void count_untaken(struct tt_slot *slot, size_t size)
+{
+    slot->total -= (int64_t)size;
+    slot->stamp -= STAMP_ONE;
+}
+
+TT_INLINE void count_born(struct tt_slot *slot, size_t size)
+{
     slot->peak = TT_MAX(slot->peak, slot->total - slot->freed);
     if (size > slot->largest) {
         slot->largest = size;
@@ -62,10 +75,10 @@ TT_INLINE bool count_must_ask(const struct tt_slot *slot, size_t size)
            slot_value(slot, GAUGE_COUNT) + 1 > slot_stop(slot, GAUGE_COUNT);
 }
 
-/* Does every limit allow it? Tells breaches. *stack is captured at 'frame'
- * when it is needed and still 0. */
-bool count_allowed(struct tt_slot *slot, size_t size, void *frame,
-                   uint32_t *stack);
+/* Counts an allocation as taken if every limit allows it. Tells breaches.
+ * *stack is captured at 'frame' when it is needed and still 0. */
+bool count_take(struct tt_slot *slot, size_t size, void *frame,
+                uint32_t *stack);
 
 /* What a new block of this thread is to be. */
 uint32_t count_flags(const struct tt_slot *slot);

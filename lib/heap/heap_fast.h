@@ -13,15 +13,19 @@
  * asking. */
 TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
 {
+    slot_counting(slot, 1);
     const int64_t total = slot->total + (int64_t)size;
     const int64_t live = total - slot->freed;
     const uint64_t stamp = slot->stamp + STAMP_ONE;
     if (TT_UNLIKELY(size > slot->size_stop || live > slot->stop[GAUGE_LIVE] ||
                     total > slot->stop[GAUGE_TOTAL] ||
-                    (int64_t)stamp > slot->stop[GAUGE_COUNT]))
+                    (int64_t)stamp > slot->stop[GAUGE_COUNT])) {
+        slot_counting(slot, 0);
         return false;
+    }
     slot->total = total;
     slot->stamp = stamp;
+    slot_counting(slot, 0);
     if (TT_UNLIKELY(live > slot->peak))
         slot->peak = live;
     return true;

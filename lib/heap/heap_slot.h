@@ -4,8 +4,8 @@
 /*
  * Slots: the counters of one thread, with that thread as their only writer,
  * so that counting is plain adds. What the process has is the sum over all
- * slots. A slot outlives its thread and is handed to a later one, so sums
- * never lose anything.
+ * slots. A slot outlives its thread; what it counted goes into the ledger
+ * when a later thread gets it, so sums never lose anything.
  *
  * Each gauge has a stop: the value up to which the thread may go on without
  * asking. The ledger (heap_ledger.c) hands out stops so that their sum never
@@ -35,13 +35,24 @@ struct tt_slot {
     uint64_t size_stop;   /* a larger request takes the slow path */
     uint64_t size_limit;  /* a larger request must ask */
     uint64_t largest;
-    uint64_t thread_bits; /* the thread's number, in place for word 1 */
-    struct tt_slot *next; /* in the list of all; set once */
-    int32_t thread_id;    /* the kernel's */
-    uint8_t ignored;      /* a thread of the framework's: not counted */
-    uint8_t orphan;       /* its thread has said good-bye */
-    uint8_t asked;        /* has allocated since the mode was reset */
+    uint64_t thread_bits;  /* the thread's number, in place for word 1 */
+    struct tt_slot *next;  /* in the list of all; set once */
+    int32_t thread_id;     /* the kernel's */
+    uint8_t ignored;       /* a thread of the framework's: not counted */
+    uint8_t orphan;        /* its thread has said good-bye */
+    uint8_t asked;         /* has allocated since the mode was reset */
+    uint8_t counting;      /* between looking at the stops and counting */
+    int64_t peak_ever;     /* up to the last fold */
+    uint64_t largest_ever; /* up to the newest begin of a scope */
 };
+
+/* Around looking at the stops and counting: see heap_ask.c. */
+TT_INLINE void slot_counting(struct tt_slot *slot, uint8_t counting)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->counting, counting, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
 
 /* What the thread has added to a gauge. */
 TT_INLINE int64_t slot_value(const struct tt_slot *slot, enum gauge gauge)
@@ -106,7 +117,7 @@ void board_leave(void);
 /*
  * May the calling thread allocate so much? 'add' are the amounts by which its
  * gauges would grow, 'bytes' the size of the request. Asks the ledger, tells
- * a breach, returns the answer.
+ * a breach, returns the answer; when that is TT_ALLOW the gauges have grown.
  */
 enum tt_answer ledger_ask(struct tt_slot *slot, const int64_t add[GAUGES],
                           size_t bytes, void *frame, uint32_t *stack);

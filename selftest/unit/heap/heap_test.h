@@ -61,9 +61,9 @@ extern struct tt_misuse_report misuse_newest;
 extern _Atomic unsigned misuse_count;
 
 /* A scope without limits. */
-#define SCOPE_OPEN                                                           \
-    {                                                                        \
-        .limit = { TT_NO_LIMIT, TT_NO_LIMIT, TT_NO_LIMIT, TT_NO_LIMIT }      \
+#define SCOPE_OPEN                                                      \
+    {                                                                   \
+        .limit = { TT_NO_LIMIT, TT_NO_LIMIT, TT_NO_LIMIT, TT_NO_LIMIT } \
     }
 
 #endif

@@ -32,21 +32,21 @@ static void *make(const struct shape *shape)
 ParameterizedTestParameters(blocks, interior_pointers_find_their_block)
 {
     static struct shape rows[] = {
-        { PLAIN, 0, 0 },          { PLAIN, 1, 0 },
-        { PLAIN, 16, 0 },         { PLAIN, 17, 0 },
-        { PLAIN, 100, 0 },        { PLAIN, 2031, 0 },
-        { PLAIN, 2032, 0 },       { PLAIN, 2033, 0 },
-        { PLAIN, 2048, 0 },       { PLAIN, 4096, 0 },
-        { PLAIN, 10000, 0 },      { PLAIN, 65536, 0 },
-        { PLAIN, 65537, 0 },      { PLAIN, 200000, 0 },
-        { PLAIN, 1 << 20, 0 },    { PLAIN, (5 << 20) + 3, 0 },
-        { PLAIN, 40 << 20, 0 },   { ZEROED, 70 << 20, 0 },
-        { ZEROED, 3000, 0 },      { ALIGNED, 1, 64 },
-        { ALIGNED, 100, 1024 },   { ALIGNED, 100, 2048 },
-        { ALIGNED, 1, 4096 },     { ALIGNED, 5000, 65536 },
+        { PLAIN, 0, 0 },           { PLAIN, 1, 0 },
+        { PLAIN, 16, 0 },          { PLAIN, 17, 0 },
+        { PLAIN, 100, 0 },         { PLAIN, 2031, 0 },
+        { PLAIN, 2032, 0 },        { PLAIN, 2033, 0 },
+        { PLAIN, 2048, 0 },        { PLAIN, 4096, 0 },
+        { PLAIN, 10000, 0 },       { PLAIN, 65536, 0 },
+        { PLAIN, 65537, 0 },       { PLAIN, 200000, 0 },
+        { PLAIN, 1 << 20, 0 },     { PLAIN, (5 << 20) + 3, 0 },
+        { PLAIN, 40 << 20, 0 },    { ZEROED, 70 << 20, 0 },
+        { ZEROED, 3000, 0 },       { ALIGNED, 1, 64 },
+        { ALIGNED, 100, 1024 },    { ALIGNED, 100, 2048 },
+        { ALIGNED, 1, 4096 },      { ALIGNED, 5000, 65536 },
         { ALIGNED, 100, 1 << 20 }, { ALIGNED, 200000, 1 << 21 },
-        { ALIGNED, 0, 1 << 25 },  { ALIGNED, 50 << 20, 1 << 26 },
-        { GROWN, 100, 0 },        { GROWN, 10000, 0 },
+        { ALIGNED, 0, 1 << 25 },   { ALIGNED, 50 << 20, 1 << 26 },
+        { GROWN, 100, 0 },         { GROWN, 10000, 0 },
         { GROWN, 9 << 20, 0 },
     };
     return cr_make_param_array(struct shape, rows, sizeof rows / sizeof *rows);
@@ -136,7 +136,8 @@ Test(blocks, a_freed_block_is_not_found)
     }
 }
 
-/* --- enumeration ----------------------------------------------------------- */
+/* --- enumeration -----------------------------------------------------------
+ */
 
 #define THREADS 8
 #define EACH    500
@@ -301,7 +302,7 @@ Test(blocks, flags_are_set_and_cleared)
         cr_assert_not(found.flags & TT_BLOCK_KEEP);
         cr_assert_not(tt_block_flags(block + 1, TT_BLOCK_KEEP, 0));
         cr_assert_not(tt_block_flags(block + 16 * 50, TT_BLOCK_KEEP, 0));
-        free(block);
+        free(seen(block));
         cr_assert_not(tt_block_flags(seen(block), TT_BLOCK_KEEP, 0));
     }
 }

@@ -22,7 +22,7 @@ Test(glibc, free_of_null_does_nothing)
 {
     errno = 42;
     free(NULL);
-    
+
     cr_assert_eq(errno, 42);
 }
 
@@ -66,19 +66,25 @@ struct too_large {
 ParameterizedTestParameters(glibc, too_large_is_enomem)
 {
     static struct too_large rows[] = {
-        { SIZE_MAX },           { SIZE_MAX - 15 },  { SIZE_MAX - 16 },
-        { SIZE_MAX - 4096 },    { SIZE_MAX / 2 },   { (size_t)PTRDIFF_MAX + 1 },
-        { (size_t)PTRDIFF_MAX }, { (size_t)1 << 60 }, { (size_t)1 << 48 },
+        { SIZE_MAX },
+        { SIZE_MAX - 15 },
+        { SIZE_MAX - 16 },
+        { SIZE_MAX - 4096 },
+        { SIZE_MAX / 2 },
+        { (size_t)PTRDIFF_MAX + 1 },
+        { (size_t)PTRDIFF_MAX },
+        { (size_t)1 << 60 },
+        { (size_t)1 << 48 },
     };
     return cr_make_param_array(struct too_large, rows,
                                sizeof rows / sizeof *rows);
 }
 
-#define EXPECT_ENOMEM(call)                                 \
-    do {                                                    \
-        errno = 0;                                          \
-        cr_expect_null(call, "%s of %zx", #call, row->size); \
-        cr_expect_eq(errno, ENOMEM, "%s of %zx", #call, row->size);  \
+#define EXPECT_ENOMEM(call)                                         \
+    do {                                                            \
+        errno = 0;                                                  \
+        cr_expect_null(call, "%s of %zx", #call, row->size);        \
+        cr_expect_eq(errno, ENOMEM, "%s of %zx", #call, row->size); \
     } while (0)
 
 ParameterizedTest(struct too_large *row, glibc, too_large_is_enomem)
@@ -151,8 +157,8 @@ static bool is_zero(const char *block, size_t size)
 
 Test(glibc, calloc_zeroes_memory_that_was_used)
 {
-    static const size_t sizes[] = { 1,    8,    16,    24,     100,
-                                    1000, 2032, 2033,  2048,   4096,
+    static const size_t sizes[] = { 1,    8,       16,      24,     100,
+                                    1000, 2032,    2033,    2048,   4096,
                                     9999, 1 << 16, 1 << 20, 5 << 20 };
     for (size_t i = 0; i < TT_COUNT(sizes); i++)
         for (int round = 0; round < 8; round++) {
@@ -161,8 +167,7 @@ Test(glibc, calloc_zeroes_memory_that_was_used)
             memset(dirty, 0xa5, size);
             free(seen(dirty));
             char *const clean = calloc(1, size);
-            cr_assert(is_zero(clean, size), "%zu bytes, round %d", size,
-                      round);
+            cr_assert(is_zero(clean, size), "%zu bytes, round %d", size, round);
             memset(clean, 0x5a, size);
             free(seen(clean));
         }
@@ -239,8 +244,8 @@ Test(glibc, posix_memalign_refuses_bad_alignments)
     for (size_t i = 0; i < TT_COUNT(bad); i++) {
         void *place = &place;
         errno = 42;
-        cr_expect_eq(posix_memalign(&place, unknown(bad[i]), 16), EINVAL,
-                     "%zu", bad[i]);
+        cr_expect_eq(posix_memalign(&place, unknown(bad[i]), 16), EINVAL, "%zu",
+                     bad[i]);
         cr_expect_eq(errno, 42);
         cr_expect_eq(place, &place);
     }
@@ -332,13 +337,26 @@ struct grow {
 ParameterizedTestParameters(glibc, realloc_keeps_content)
 {
     static struct grow rows[] = {
-        { 0, 1 },          { 1, 0x10 },     { 0x10, 1 },
-        { 100, 104 },      { 104, 100 },    { 100, 2032 },
-        { 2032, 2033 },    { 2033, 2032 },  { 2032, 2048 },
-        { 2048, 4096 },    { 4096, 2048 },  { 4096, 10 },
-        { 10, 1 << 20 },   { 1 << 20, 10 }, { 1 << 20, 3 << 20 },
-        { 3 << 20, 1 << 20 }, { 8000, 8001 }, { 1 << 25, (1 << 25) + 1 },
-        { 100, 99 },       { 1 << 16, (1 << 16) - 1 },
+        { 0, 1 },
+        { 1, 0x10 },
+        { 0x10, 1 },
+        { 100, 104 },
+        { 104, 100 },
+        { 100, 2032 },
+        { 2032, 2033 },
+        { 2033, 2032 },
+        { 2032, 2048 },
+        { 2048, 4096 },
+        { 4096, 2048 },
+        { 4096, 10 },
+        { 10, 1 << 20 },
+        { 1 << 20, 10 },
+        { 1 << 20, 3 << 20 },
+        { 3 << 20, 1 << 20 },
+        { 8000, 8001 },
+        { 1 << 25, (1 << 25) + 1 },
+        { 100, 99 },
+        { 1 << 16, (1 << 16) - 1 },
     };
     return cr_make_param_array(struct grow, rows, sizeof rows / sizeof *rows);
 }

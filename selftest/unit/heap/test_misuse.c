@@ -39,7 +39,7 @@ struct size {
 
 ParameterizedTestParameters(misuse, double_free)
 {
-    static struct size rows[] = { { 0 },    { 1 },    { 16 },    { 100 },
+    static struct size rows[] = { { 0 },    { 1 },    { 16 },   { 100 },
                                   { 2032 }, { 2033 }, { 50000 } };
     return cr_make_param_array(struct size, rows, sizeof rows / sizeof *rows);
 }
