@@ -25,9 +25,11 @@ struct small_cache {
 extern _Thread_local struct small_cache small_cache
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* An empty block has room for a byte, as one word behind the header of a dead
+ * block is Tether's. */
 TT_INLINE size_t cache_class(size_t size)
 {
-    return (size + HEADER_BYTES + 15) / 16;
+    return (size + (size == 0) + HEADER_BYTES + 15) / 16;
 }
 
 /* What mimalloc is asked for when a small block is wanted. */
