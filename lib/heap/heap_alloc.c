@@ -272,9 +272,10 @@ static void *realloc_block(const struct tt_block *from, uint8_t kind,
     /* Only what the block reaches into anew can lack memory: it then stays as
      * it was. */
     const struct raw raw = raw_of(from, kind);
-    if (header_write(&raw, facts))
+    facts->address = raw.block;
+    if (block_write(facts, raw.kind, raw.mapping))
         return raw.block;
-    header_write(&raw, from);
+    block_write(from, raw.kind, raw.mapping);
     return NULL;
 }
 

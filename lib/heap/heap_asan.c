@@ -187,7 +187,8 @@ static void birth(struct tt_slot *slot, const struct pending *new,
 {
     uint32_t ask_stack = new->ask_stack;
     if (is_counted(flags)) {
-        count_allowed(slot, new->size, NULL, &ask_stack);
+        if (!count_take(slot, new->size, NULL, &ask_stack))
+            count_taken(slot, new->size); /* it is there all the same */
         count_born(slot, new->size);
     }
     enter(&(struct tt_block){
@@ -214,8 +215,8 @@ static void move(struct tt_slot *slot, const struct pending *new,
     uint32_t ask_stack = new->ask_stack;
     if (is_counted(from->flags) && slot)
         count_died(slot, from);
-    if (is_counted(flags))
-        count_allowed(slot, new->size, NULL, &ask_stack);
+    if (is_counted(flags) && !count_take(slot, new->size, NULL, &ask_stack))
+        count_taken(slot, new->size);
     struct tt_block to = count_facts_after(from, new->size, flags, new->stack);
     to.address = new->address;
     enter(&to);
