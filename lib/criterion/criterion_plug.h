@@ -9,6 +9,7 @@
  */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -27,6 +28,10 @@ struct tt_real {
     void (*die)(const char *format, ...);
     void (*theory)(struct criterion_datapoints *points, size_t count,
                    void (*theory)(void));
+    int (*format)(char **text, size_t *offset, size_t *size, const char *format,
+                  va_list arguments);
+    struct cri_assert_node *(*node_add)(struct cri_assert_node *tree,
+                                        struct cri_assert_node *of);
 };
 const struct tt_real *tt_real(void);
 

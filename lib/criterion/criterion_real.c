@@ -27,6 +27,12 @@
 #undef criterion_test_die
 #undef cr_theory_main
 
+/* Exported by Criterion, in headers of its own that not every release has. */
+EXPORT int cri_fmt_vbprintf(char **text, size_t *offset, size_t *size,
+                            const char *format, va_list arguments);
+EXPORT struct cri_assert_node *cri_assert_node_add(struct cri_assert_node *tree,
+                                                   struct cri_assert_node *of);
+
 EXPORT void cr_theory_main(struct criterion_datapoints *points, size_t count,
                            void (*theory)(void));
 
@@ -90,11 +96,30 @@ EXPORT void cr_theory_main(struct criterion_datapoints *points, size_t count,
     tether_criterion_theory(points, count, theory);
 }
 
+/* All text of an assertion's message comes from here, on the test's time. */
+EXPORT int cri_fmt_vbprintf(char **text, size_t *offset, size_t *size,
+                            const char *format, va_list arguments)
+{
+    tether_uncounted_begin();
+    const int result = tt_real()->format(text, offset, size, format, arguments);
+    tether_uncounted_end();
+    return result;
+}
+
+EXPORT struct cri_assert_node *cri_assert_node_add(struct cri_assert_node *tree,
+                                                   struct cri_assert_node *of)
+{
+    tether_uncounted_begin();
+    struct cri_assert_node *const node = tt_real()->node_add(tree, of);
+    tether_uncounted_end();
+    return node;
+}
+
 static struct tt_real real;
 
 /* Behind us in the order of look-up, or, if the program was linked the other
  * way round or with Criterion's archive, before us. */
-static void *real_find(const char *name)
+static void *real_look(const char *name)
 {
     Dl_info own, found;
     void *address = dlsym(RTLD_NEXT, name);
@@ -104,6 +129,12 @@ static void *real_find(const char *name)
     if (address && dladdr(address, &found) && dladdr(&real, &own) &&
         found.dli_fbase == own.dli_fbase)
         address = NULL;
+    return address;
+}
+
+static void *real_find(const char *name)
+{
+    void *const address = real_look(name);
     if (!address) {
         fprintf(stderr, "tether: this program has no %s: link libcriterion\n",
                 name);
@@ -121,6 +152,8 @@ const struct tt_real *tt_real(void)
         *(void **)&real.skip = real_find("criterion_skip_test");
         *(void **)&real.die = real_find("criterion_test_die");
         *(void **)&real.theory = real_find("cr_theory_main");
+        *(void **)&real.format = real_look("cri_fmt_vbprintf");
+        *(void **)&real.node_add = real_look("cri_assert_node_add");
         *(void **)&real.main = real_find("criterion_internal_test_main");
         *(void **)&real.teardown =
             real_find("criterion_internal_test_teardown");

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define ROWS_SHOWN_MAX 20
-#define NAME_MAX_SHOWN 44
 #define REASONS_MAX    8
 
 /* One test; of the parameters of one the heaviest in each number. */
@@ -128,48 +127,47 @@ static int table_compare(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
+/* At most eight characters: '1023 KiB'. */
 static const char *table_size(uint64_t bytes, char *text, size_t size)
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
     double value = (double)bytes;
     unsigned unit = 0;
-    while (value >= 1024 && unit < 4) {
+    /* What would be rounded to 1024 is one of the next unit. */
+    while (value >= (unit ? 1023.5 : 1024) && unit < 4) {
         value /= 1024;
         unit++;
     }
-    snprintf(text, size,
-             unit && value != (double)(uint64_t)value ? "%.1f %s" : "%.0f %s",
-             value, units[unit]);
+    snprintf(text, size, unit && value < 99.95 ? "%.1f %s" : "%.0f %s", value,
+             units[unit]);
     return text;
 }
 
-static void table_row_print(const struct table_row *row, int width)
+/* At most seven characters, up to ten million million. */
+static const char *table_number(uint64_t count, char *text, size_t size)
 {
-    char peak[24], largest[24], total[24], leaked[24] = "-";
-    char name[320];
-    if (row->runs > 1)
-        snprintf(name, sizeof name, "%s (%u runs)", row->name, row->runs);
+    if (count < 10000000)
+        snprintf(text, size, "%" PRIu64, count);
     else
-        snprintf(name, sizeof name, "%s", row->name);
-    if (row->leaked_known)
-        table_size(row->leaked_bytes, leaked, sizeof leaked);
-    fprintf(stderr, "[heap] %-*s %10s %10s %10s %8" PRIu64 " %10s\n", width,
-            name, table_size(row->stats.peak_bytes, peak, sizeof peak),
-            table_size(row->stats.largest_bytes, largest, sizeof largest),
-            table_size(row->stats.total_bytes, total, sizeof total),
-            row->stats.total_count, leaked);
+        snprintf(text, size, "%" PRIu64 " M", count / 1000000);
+    return text;
 }
 
-static int table_width(const struct table *table, size_t shown)
+/* Numbers first and names last: names are of any length, and are not cut. */
+static void table_row_print(const struct table_row *row)
 {
-    int width = (int)sizeof "test";
-    for (size_t i = 0; i < shown; i++) {
-        int len = (int)strlen(table->rows[i].name) +
-                  (table->rows[i].runs > 1 ? 10 : 0);
-        if (len > width)
-            width = len < NAME_MAX_SHOWN ? len : NAME_MAX_SHOWN;
-    }
-    return width;
+    char peak[24], largest[24], total[24], count[24], leaked[24] = "-";
+    if (row->leaked_known)
+        table_size(row->leaked_bytes, leaked, sizeof leaked);
+    fprintf(stderr, "[heap] %8s %8s %8s %7s %8s  %s",
+            table_size(row->stats.peak_bytes, peak, sizeof peak),
+            table_size(row->stats.largest_bytes, largest, sizeof largest),
+            table_size(row->stats.total_bytes, total, sizeof total),
+            table_number(row->stats.total_count, count, sizeof count), leaked,
+            row->name);
+    if (row->runs > 1)
+        fprintf(stderr, " (%u runs)", row->runs);
+    fputc('\n', stderr);
 }
 
 static void table_rows_print(const struct table *table)
@@ -177,11 +175,10 @@ static void table_rows_print(const struct table *table)
     size_t shown = table->count;
     if (shown > ROWS_SHOWN_MAX && !tt_env_is_on("TETHER_VERBOSE"))
         shown = ROWS_SHOWN_MAX;
-    int width = table_width(table, shown);
-    fprintf(stderr, "[heap] %-*s %10s %10s %10s %8s %10s\n", width, "test",
-            "peak", "largest", "total", "count", "leaked");
+    fprintf(stderr, "[heap] %8s %8s %8s %7s %8s  %s\n", "peak", "largest",
+            "total", "count", "leaked", "test");
     for (size_t i = 0; i < shown; i++)
-        table_row_print(&table->rows[i], width);
+        table_row_print(&table->rows[i]);
     if (shown < table->count)
         fprintf(stderr,
                 "[heap] and %zu more tests; TETHER_VERBOSE=1 shows all\n",

@@ -120,6 +120,21 @@ static void wrap_window_end(unsigned checks)
     tt_plug.window_open = false;
 }
 
+/* A worker gets these records packed into its command, at any address. */
+static void extra_get(const struct criterion_test_extra_data *from,
+                      struct criterion_test_extra_data *to)
+{
+    memset(to, 0, sizeof *to);
+    if (from)
+        memcpy(to, (const void *)from, sizeof *to);
+}
+
+static void extra_fixture_set(struct criterion_test_extra_data *in,
+                              size_t field, void (*fixture)(void))
+{
+    memcpy((char *)in + field, &fixture, sizeof fixture);
+}
+
 static void (*suite_init)(void), (*test_init)(void);
 
 /* Runs a fixture's .init as the test's code, amid Criterion's. */
@@ -145,10 +160,13 @@ static void wrap_test_init(void)
 static void wrap_init_take(struct criterion_test_extra_data *of,
                            void (**kept)(void), void (*wrapper)(void))
 {
-    if (!of || !of->init)
+    struct criterion_test_extra_data extra;
+    extra_get(of, &extra);
+    if (!extra.init)
         return;
-    *kept = of->init;
-    of->init = wrapper;
+    *kept = extra.init;
+    extra_fixture_set(of, offsetof(struct criterion_test_extra_data, init),
+                      wrapper);
 }
 
 void tether_criterion_setup(void)
@@ -173,20 +191,22 @@ void tether_criterion_setup(void)
     real->setup();
 }
 
+static void wrap_fini_of(struct criterion_test_extra_data *of)
+{
+    struct criterion_test_extra_data extra;
+    extra_get(of, &extra);
+    if (!extra.fini)
+        return;
+    extra_fixture_set(of, offsetof(struct criterion_test_extra_data, fini),
+                      NULL);
+    extra.fini();
+}
+
 /* Runs the fixtures' .fini in Criterion's order, once. */
 static void wrap_fini(void)
 {
-    struct criterion_test_extra_data *test = criterion_current_test->data;
-    struct criterion_test_extra_data *suite = criterion_current_suite->data;
-    void (*test_fini)(void) = test->fini;
-    void (*suite_fini)(void) = suite ? suite->fini : NULL;
-    test->fini = NULL;
-    if (suite)
-        suite->fini = NULL;
-    if (test_fini)
-        test_fini();
-    if (suite_fini)
-        suite_fini();
+    wrap_fini_of(criterion_current_test->data);
+    wrap_fini_of(criterion_current_suite->data);
 }
 
 void tt_unchecked(const char *why)
@@ -204,9 +224,10 @@ void tt_unchecked(const char *why)
  * way, by a signal or a status, is Criterion's to judge. */
 static void wrap_blind_end(void)
 {
-    const struct criterion_test_extra_data *test = criterion_current_test->data;
+    struct criterion_test_extra_data test;
     char text[512];
-    if (!tt_plug.blind || tt_plug.failed || test->signal || test->exit_code)
+    extra_get(criterion_current_test->data, &test);
+    if (!tt_plug.blind || tt_plug.failed || test.signal || test.exit_code)
         return;
     if (tt_plug.strict) {
         snprintf(text, sizeof text, "unchecked: %s", tt_plug.blind);
@@ -223,8 +244,9 @@ static void wrap_body_begin(void)
         tt_tell(wrap_file(), wrap_line(), tt_plug.refusal);
         tt_leave();
     }
-    const char *why = tether_budget_unchecked(&tt_plug.budget);
-    if (why && !tt_plug.off)
+    const char *const why =
+        tt_plug.off ? NULL : tether_budget_unchecked(&tt_plug.budget);
+    if (why)
         tt_unchecked(why);
     wrap_budget_begin();
 }
@@ -258,16 +280,12 @@ static void wrap_body_with(void *parameter)
     wrap_body_end();
 }
 
-/* A worker gets this record packed into its command, at any address. */
-__attribute__((no_sanitize("alignment"))) static bool has_parameter(void)
-{
-    return criterion_current_test->data->param_ != NULL;
-}
-
 void tether_criterion_main(void (*body)(void))
 {
+    struct criterion_test_extra_data test;
+    extra_get(criterion_current_test->data, &test);
     user_body = body;
-    if (has_parameter())
+    if (test.param_)
         tt_real()->main((void (*)(void))wrap_body_with);
     else
         tt_real()->main(wrap_body);

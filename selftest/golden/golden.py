@@ -28,7 +28,7 @@ VARIABLE = re.compile(r"^[A-Z_]+=")
 # What is another time by time: times, and what Criterion allocates of its own
 # for each data point of a theory, in talking to its runner.
 SAME = [
-    (re.compile(r"(\[heap\] \S*theory\S*) .*"), r"\1 SIZES"),
+    (re.compile(r"\[heap\] .* (\S*theory\S*)"), r"[heap] SIZES \1"),
     (re.compile(r"\(\d+\.\d\ds\)"), "(TIME)"),
     (re.compile(r'time="\d+\.\d+"'), 'time="TIME"'),
     (re.compile(r"\b\d+ ms, \d+ polls?\b"), "N ms, N polls"),
