@@ -102,7 +102,8 @@ static void modules_add(const char *const *names, size_t count,
 
 void module_ranges_find(void)
 {
-    static const char *const libcs[] = { "libc.so", "libtether.so" };
+    static const char *const libcs[] = { "libc.so", "libasan.so",
+                                         "libtether.so" };
     static const char *const runtimes[] = { "ld-linux", "libcriterion.so",
                                             "libnanomsg.so", "libgit2.so",
                                             "libtether-criterion.so" };

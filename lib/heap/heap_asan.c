@@ -158,6 +158,10 @@ static void chain_read(struct chain *chain, void *frame, unsigned depth)
     }
     if (!chain->entry)
         chain->outer = 0;
+    /* strndup calls malloc. */
+    while (chain->entry && chain->outer < chain->count &&
+           entry_of(chain->frames[chain->outer] - 1))
+        chain->outer++;
     /* What was not on the list, and operator new that was passed on. */
     chain_skip(chain, sanitizer.library);
     chain_skip(chain, sanitizer.own_library);

@@ -32,6 +32,7 @@
 
 #include "base/base_lock.h"
 #include "os/os.h"
+#include "heap/heap.h"
 #include "report/report_maps.h"
 #include "report/report_sites.h"
 #include "stack/stack.h"
@@ -160,6 +161,22 @@ static void tails_fill(struct builtin *function)
             function->tails[function->tails_count++] = targets[i];
 }
 
+/* A sanitizer stands in front of many of libc's functions, and what allocates
+ * is libc's own. Leaks are judged outside malloc, so the loader may be asked. */
+static void sanitizer_look_behind(void)
+{
+    void *const libc = tt_heap_is_sanitized()
+                           ? dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD)
+                           : NULL;
+    for (size_t i = 0; libc && i < TT_COUNT(functions); i++) {
+        void *const own = dlsym(libc, functions[i].name);
+        if (own)
+            functions[i].address = (uintptr_t)own;
+    }
+    if (libc)
+        dlclose(libc);
+}
+
 static void addresses_fill(void)
 {
     size_t i = 0;
@@ -169,6 +186,7 @@ static void addresses_fill(void)
     FUNCTIONS(ADDRESS)
     DEEP_FUNCTIONS(ADDRESS)
 #undef ADDRESS
+    sanitizer_look_behind();
     for (i = 0; i < TT_COUNT(functions); i++)
         if (functions[i].address)
             tails_fill(&functions[i]);
@@ -204,7 +222,7 @@ static bool name_is_libc(const char *name)
 {
     return starts(name, "libc.so") || starts(name, "libc-2.") ||
            starts(name, "ld-linux") || starts(name, "libnss_") ||
-           starts(name, "libresolv");
+           starts(name, "libresolv") || starts(name, "libasan.so");
 }
 
 static struct builtin *module_match(const char *name)

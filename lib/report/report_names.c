@@ -109,8 +109,9 @@ static const char *text_keep(const char *bytes, size_t len)
 
 static bool module_is_libc(const char *name)
 {
-    static const char *const starts[] = { "libc.so", "libc-2.", "ld-linux",
-                                          "ld-2.",   "libm.so", "libpthread" };
+    static const char *const starts[] = { "libc.so",   "libc-2.", "ld-linux",
+                                          "ld-2.",     "libm.so", "libpthread",
+                                          "libasan.so" };
     for (size_t i = 0; i < TT_COUNT(starts); i++)
         if (strncmp(name, starts[i], strlen(starts[i])) == 0)
             return true;
