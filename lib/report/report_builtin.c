@@ -162,7 +162,8 @@ static void tails_fill(struct builtin *function)
 }
 
 /* A sanitizer stands in front of many of libc's functions, and what allocates
- * is libc's own. Leaks are judged outside malloc, so the loader may be asked. */
+ * is libc's own. Leaks are judged outside malloc, where the loader may be
+ * asked. */
 static void sanitizer_look_behind(void)
 {
     void *const libc = tt_heap_is_sanitized()
