@@ -111,8 +111,7 @@ static bool settle(struct tt_slot *self, const int64_t add[GAUGES],
     bool fits = true;
     join(self);
     ledger_stamp(self);
-    const int64_t sum = ledger_sum(GAUGE_LIVE);
-    ledger_fold(sum);
+    ledger_fold(ledger_sum(GAUGE_LIVE));
     if (ledger.owner == self)
         ledger_owner_stops();
     for (enum gauge gauge = 0; gauge < GAUGES; gauge++) {
@@ -121,12 +120,12 @@ static bool settle(struct tt_slot *self, const int64_t add[GAUGES],
             (ledger.owner == self || !stop_grant(self, gauge, want)))
             fits = false;
     }
-    if (fits && ledger.owner != self)
-        ledger_fold(sum + TT_MAX(add[GAUGE_LIVE], 0));
     ledger_size_stop(self);
     fits = fits && bytes <= self->size_limit;
     if (fits)
         count(self, add);
+    if (fits && ledger.owner != self)
+        ledger_fold(ledger_sum(GAUGE_LIVE));
     return fits;
 }
 
