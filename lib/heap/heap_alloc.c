@@ -138,7 +138,8 @@ void *alloc_slow(const struct request *request)
     struct raw raw;
     if (TT_UNLIKELY(heap_sanitized))
         return sanitizer_alloc(request);
-    if (request->size > PTRDIFF_MAX)
+    /* No machine has half of it, and no count overflows by less. */
+    if (request->size > PTRDIFF_MAX / 2)
         return no_memory();
     if (is_counted(flags) &&
         !count_take(slot, request->size, request->frame, &stack))
@@ -294,7 +295,7 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
         misuse_tell(address, frame, call);
         return no_memory();
     }
-    if (size > PTRDIFF_MAX)
+    if (size > PTRDIFF_MAX / 2)
         return no_memory();
     if (is_counted(from.flags) && slot)
         count_died(slot, &from);

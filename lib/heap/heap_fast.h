@@ -14,8 +14,9 @@
 TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
 {
     slot_counting(slot, 1);
-    const int64_t total = slot->total + (int64_t)size;
-    const int64_t live = total - slot->freed;
+    /* Unsigned, because a size that is refused below may overflow them. */
+    const int64_t total = (int64_t)((uint64_t)slot->total + size);
+    const int64_t live = (int64_t)((uint64_t)total - (uint64_t)slot->freed);
     const uint64_t stamp = slot->stamp + STAMP_ONE;
     if (TT_UNLIKELY(size > slot->size_stop || live > slot->stop[GAUGE_LIVE] ||
                     total > slot->stop[GAUGE_TOTAL] ||

@@ -29,6 +29,8 @@ VARIABLE = re.compile(r"^[A-Z_]+=")
 # for each data point of a theory, in talking to its runner.
 SAME = [
     (re.compile(r"\[heap\] .* (\S*theory\S*)"), r"[heap] SIZES \1"),
+    # What a new thread takes for thread-local storage is libc's business.
+    (re.compile(r"\[heap\] .* (\S*thread_\S*)"), r"[heap] SIZES \1"),
     (re.compile(r"\(\d+\.\d\ds\)"), "(TIME)"),
     (re.compile(r'time="\d+\.\d+"'), 'time="TIME"'),
     (re.compile(r"\b\d+ ms, \d+ polls?\b"), "N ms, N polls"),
