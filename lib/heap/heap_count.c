@@ -142,7 +142,7 @@ void tell_died(const struct tt_block *block, uint32_t stack)
         return;
     const struct tt_death death = { .stack = stack,
                                     .thread = tt_thread_number(),
-                                    .when_ns = tt_os_now_ns() };
+                                    .when_ns = tt_os_tick_ns() };
     tt_enter();
     tt_heap_news.died(block, &death);
     tt_leave();

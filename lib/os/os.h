@@ -15,6 +15,10 @@
 /* Monotonic nanoseconds; never 0. */
 uint64_t tt_os_now_ns(void);
 
+/* The same clock as of the kernel's last tick, 1 to 10 ms ago at most: it is
+ * read in a fifth of the time. */
+uint64_t tt_os_tick_ns(void);
+
 /* The kernel's number of the calling thread. */
 pid_t tt_os_thread_id(void);
 

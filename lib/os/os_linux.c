@@ -40,15 +40,25 @@ extern void *__libc_stack_end;
 
 /* Time and sleep. */
 
-uint64_t tt_os_now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     const int before = errno;
     struct timespec now = { 0 };
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     errno = before;
     const uint64_t ns =
         (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     return ns ? ns : 1;
+}
+
+uint64_t tt_os_now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t tt_os_tick_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
 void tt_futex_wait(_Atomic uint32_t *word, uint32_t seen, int64_t ns)
