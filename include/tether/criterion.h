@@ -212,11 +212,6 @@
 #define TETHER_JOIN_(a, b)  TETHER_JOIN2_(a, b)
 #define TETHER_JOIN2_(a, b) a##b
 
-/* An argument list's head and tail; called with one argument more, so that
- * neither is ever short of one. */
-#define TETHER_HEAD_(head, ...) head
-#define TETHER_TAIL_(head, ...) __VA_ARGS__
-
 #define TETHER_POLL_(kind, stop, written, ...)                                \
     do {                                                                      \
         struct tether_polling tether_polling_;                                \

@@ -161,6 +161,15 @@ tether_off_weak_last_words(tether_weak ref, struct tether_last_words *words)
     memset(words, 0, sizeof *words);
     return TETHER_BLIND;
 }
+static inline tether_status
+tether_off_quarantine_with(tether_weak ref, struct tether_quarantine_how how)
+{
+    return TETHER_BLIND;
+}
+static inline size_t tether_off_quarantine_check(void)
+{
+    return 0;
+}
 static inline tether_queue *tether_off_queue_make(void)
 {
     static char queue;
@@ -235,9 +244,12 @@ TETHER_END_DECLS
 #    define tether_weak_get(...)        tether_off_weak_get(__VA_ARGS__)
 #    define tether_weak_drop(...)       tether_off_weak_drop(__VA_ARGS__)
 #    define tether_weak_last_words(...) tether_off_weak_last_words(__VA_ARGS__)
-#    define tether_queue_make(...)      tether_off_queue_make(__VA_ARGS__)
-#    define tether_queue_drop(...)      tether_off_queue_drop(__VA_ARGS__)
-#    define tether_phantom_to_at(...)   tether_off_phantom_to_at(__VA_ARGS__)
+#    define tether_quarantine_with(...) tether_off_quarantine_with(__VA_ARGS__)
+#    define tether_quarantine_check(...) \
+        tether_off_quarantine_check(__VA_ARGS__)
+#    define tether_queue_make(...)    tether_off_queue_make(__VA_ARGS__)
+#    define tether_queue_drop(...)    tether_off_queue_drop(__VA_ARGS__)
+#    define tether_phantom_to_at(...) tether_off_phantom_to_at(__VA_ARGS__)
 #    define tether_phantom_enqueued(...) \
         tether_off_phantom_enqueued(__VA_ARGS__)
 #    define tether_phantom_drop(...) tether_off_phantom_drop(__VA_ARGS__)
@@ -246,11 +258,11 @@ TETHER_END_DECLS
 #    define tether_weak_enqueued(...) tether_off_weak_enqueued(__VA_ARGS__)
 #    define tether_queue_peek(...)    tether_off_queue_peek(__VA_ARGS__)
 #    define tether_queue_visit(...)   tether_off_queue_visit(__VA_ARGS__)
-#    define tether_queue_poll(...)   tether_off_queue_poll(__VA_ARGS__)
-#    define tether_queue_wait(...)   tether_off_queue_wait(__VA_ARGS__)
-#    define tether_queue_drain(...)  tether_off_queue_drain(__VA_ARGS__)
-#    define tether_queue_on(...)     tether_off_queue_on(__VA_ARGS__)
-#    define tether_safepoint(...)    tether_off_safepoint(__VA_ARGS__)
+#    define tether_queue_poll(...)    tether_off_queue_poll(__VA_ARGS__)
+#    define tether_queue_wait(...)    tether_off_queue_wait(__VA_ARGS__)
+#    define tether_queue_drain(...)   tether_off_queue_drain(__VA_ARGS__)
+#    define tether_queue_on(...)      tether_off_queue_on(__VA_ARGS__)
+#    define tether_safepoint(...)     tether_off_safepoint(__VA_ARGS__)
 #endif
 
 #if defined(TETHER_DISABLE_EVENTUALLY) && !defined(TETHER_DISABLED_EVENTUALLY)

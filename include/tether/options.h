@@ -16,6 +16,11 @@
  * For those who write macros that take option lists; users need nothing here.
  */
 
+/* An argument list's head and tail; called with one argument more, so that
+ * neither is ever short of one. */
+#define TETHER_HEAD_(head, ...) head
+#define TETHER_TAIL_(head, ...) __VA_ARGS__
+
 /* 'a, b, c' becomes '(a).bits, (b).bits, (c).bits'; up to 24. */
 #define TETHER_BITS_(...) \
     TETHER_BITS_1_(TETHER_COUNT_(__VA_ARGS__), __VA_ARGS__, ~)

@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include <tether/api.h>
 #include <tether/heap.h>
+#include <tether/options.h>
 #include <tether/status.h>
 
 TETHER_BEGIN_DECLS
@@ -103,6 +104,50 @@ struct tether_last_words {
  */
 TETHER_API tether_status
 tether_weak_last_words(tether_weak ref, struct tether_last_words *words);
+
+/** How an object is kept in quarantine. */
+struct tether_quarantine_how {
+    const char *text; /* the options as written */
+    int trap;         /* not 0: a use of its memory faults at once */
+};
+
+/**
+ * Lets the object go into quarantine when it dies: its memory is filled with a
+ * pattern and used for nothing else until this reference is dropped (of
+ * several that ask for one object, the first one made). It is dead all the
+ * same, and not counted as live. At most TETHER_QUARANTINE bytes are kept (an
+ * environment variable, 16MiB), the oldest leave first.
+ *
+ *     tether_quarantine(ref);
+ *     tether_quarantine(ref, .trap = true);
+ *
+ * A write into the memory is found when the reference is dropped, by
+ * tether_quarantine_check, or at the end of the window, and is told as a
+ * failure with the stacks of the allocation and of the free. With .trap the
+ * pages that only this object has are protected, so that any use, a read too,
+ * is told where it happens, and ends the test; the rest of it is watched by
+ * the pattern. The signal goes on to the handler that was there before. At
+ * most 64 objects trap at a time, others are watched by the pattern.
+ *
+ * realloc is no death: the object moves on, and its old place is not kept.
+ *
+ * Returns TETHER_OK; TETHER_NOT_AN_OBJECT when it is dead already;
+ * TETHER_REFUSED for .trap when no whole page (4 KiB) is the object's own, and
+ * for blocks that were allocated with an alignment of 1 MiB or more;
+ * TETHER_BLIND for a blind reference, and under AddressSanitizer, which has a
+ * quarantine of its own and reports each use itself.
+ */
+#define tether_quarantine(...)                                          \
+    tether_quarantine_with(TETHER_HEAD_(__VA_ARGS__, ~),                \
+                           TETHER_OPTIONS(struct tether_quarantine_how, \
+                                          .text = #__VA_ARGS__,         \
+                                          TETHER_TAIL_(__VA_ARGS__, )))
+TETHER_API tether_status
+tether_quarantine_with(tether_weak ref, struct tether_quarantine_how how);
+
+/** Looks at all memory in quarantine and tells of each object that was written
+ *  to, once. Returns how many they were. */
+TETHER_API size_t tether_quarantine_check(void);
 
 /** A queue of the records of dead objects, oldest death first. */
 typedef struct tether_queue tether_queue;

@@ -65,6 +65,10 @@ struct tt_budget_words {
 };
 extern struct tt_budget_words tt_budget_words;
 
+/* Called when a window ends that is judged, before its leaks are; filled by
+ * lib/init.c. */
+extern size_t (*tt_window_ending)(void);
+
 /* For tt_heap_news. */
 enum tt_answer tt_budget_breach(struct tt_scope *scope, enum tt_limit limit,
                                 int64_t value, size_t bytes, uint32_t stack);

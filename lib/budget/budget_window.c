@@ -21,6 +21,8 @@ static struct {
     void *ctx;
 } window;
 
+size_t (*tt_window_ending)(void);
+
 __attribute__((noinline)) void tether_breach(void)
 {
     __asm__ volatile("");
@@ -179,6 +181,8 @@ tether_status tether_window_end(unsigned checks)
     if (!window.open)
         return TETHER_NOT_FOUND;
     tt_enter();
+    if (checks && tt_window_ending)
+        tt_window_ending();
     if (checks & TETHER_CHECK_LEAKS && !window.blind)
         window_judge();
     tt_scope_end(&window.scope);

@@ -54,6 +54,10 @@ typedef bool (*tt_site_counts)(const struct tt_block *block, void *ctx);
  * live block starts there. */
 bool tt_block_flags(const void *address, uint32_t set, uint32_t clear);
 
+/* Gives back the memory of a dead block that 'died' kept. Hook: may be called
+ * inside free. */
+void tt_block_release(const struct tt_block *block);
+
 /* Why is this pointer no object? Writes 'is a global', 'is on the stack of
  * thread 1', 'is inside a freed block' ... into text. */
 struct tt_text;
@@ -155,8 +159,11 @@ struct tt_heap_news {
      * may change the scope's limits. */
     enum tt_answer (*breach)(struct tt_scope *scope, enum tt_limit limit,
                              int64_t value, size_t bytes, uint32_t stack);
-    /* A block with references dies: before its memory can be reused. */
-    void (*died)(const struct tt_block *block, const struct tt_death *death);
+    /* A block with references dies: before its memory can be reused. Returns
+     * whether the memory is to be kept, until tt_block_release. The first
+     * eight bytes of a block that is not BIG then hold the stack of the free
+     * as one number. */
+    bool (*died)(const struct tt_block *block, const struct tt_death *death);
     /* realloc moved a block with references: same object, new address. Called
      * after the copy and before the old memory can be reused. */
     void (*moved)(const struct tt_block *from, const struct tt_block *to);

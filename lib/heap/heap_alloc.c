@@ -218,16 +218,23 @@ void free_slow(void *address, void *frame, const char *call)
         return;
     }
     const uint32_t stack = stack_of_free(&block, frame);
-    if (block.flags & TT_BLOCK_REF)
-        tell_died(&block, stack);
+    const bool kept = block.flags & TT_BLOCK_REF && tell_died(&block, stack);
     if (is_counted(block.flags) && slot)
         count_died(slot, &block);
     if (block.flags & TT_BLOCK_SITE)
         count_site_left(block.stack, block.size, block.epoch);
     const struct raw raw = raw_of(&block, kind);
     bury(&block, kind, stack);
-    raw_give(&raw);
+    if (!kept)
+        raw_give(&raw);
     errno = before;
+}
+
+void tt_block_release(const struct tt_block *block)
+{
+    raw_give(&(struct raw){
+        .block = block->address,
+        .kind = block->flags & TT_BLOCK_BIG ? SHADOW_BIG : SHADOW_SMALL });
 }
 
 /* Can the block be 'size' bytes where it is? Halving moves it, so that memory

@@ -136,16 +136,17 @@ struct tt_slot *slot_ready(void)
     return slot;
 }
 
-void tell_died(const struct tt_block *block, uint32_t stack)
+bool tell_died(const struct tt_block *block, uint32_t stack)
 {
     if (!tt_heap_news.died)
-        return;
+        return false;
     const struct tt_death death = { .stack = stack,
                                     .thread = tt_thread_number(),
                                     .when_ns = tt_os_tick_ns() };
     tt_enter();
-    tt_heap_news.died(block, &death);
+    const bool kept = tt_heap_news.died(block, &death);
     tt_leave();
+    return kept;
 }
 
 void tell_moved(const struct tt_block *from, const struct tt_block *to)

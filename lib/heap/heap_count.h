@@ -93,7 +93,8 @@ struct tt_block count_facts_after(const struct tt_block *from, size_t size,
 /* Gets the calling thread ready to count. NULL when out of memory. */
 struct tt_slot *slot_ready(void);
 
-void tell_died(const struct tt_block *block, uint32_t stack);
+/* Returns whether the block's memory is to be kept. */
+bool tell_died(const struct tt_block *block, uint32_t stack);
 void tell_moved(const struct tt_block *from, const struct tt_block *to);
 
 #endif

@@ -19,6 +19,9 @@ uint64_t tt_os_now_ns(void);
  * read in a fifth of the time. */
 uint64_t tt_os_tick_ns(void);
 
+/* Was the access a write? 'context' is what a SIGSEGV's handler gets. */
+bool tt_os_fault_wrote(const void *context);
+
 /* The kernel's number of the calling thread. */
 pid_t tt_os_thread_id(void);
 

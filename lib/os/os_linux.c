@@ -31,6 +31,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 /* Where the kernel put argc: the end of the initial thread's frames. */
@@ -59,6 +60,12 @@ uint64_t tt_os_now_ns(void)
 uint64_t tt_os_tick_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC_COARSE);
+}
+
+bool tt_os_fault_wrote(const void *context)
+{
+    const ucontext_t *const at = context;
+    return at->uc_mcontext.gregs[REG_ERR] & 2;
 }
 
 void tt_futex_wait(_Atomic uint32_t *word, uint32_t seen, int64_t ns)

@@ -16,7 +16,7 @@
 
 /* For tt_heap_news. They run inside free and realloc: private memory only,
  * no user code, errno kept. */
-void tt_ref_died(const struct tt_block *block, const struct tt_death *death);
+bool tt_ref_died(const struct tt_block *block, const struct tt_death *death);
 void tt_ref_moved(const struct tt_block *from, const struct tt_block *to);
 
 /* Is this the reference of a blind instrument (the heap does not see the
@@ -56,6 +56,32 @@ size_t tt_queue_look(const char *call, tether_queue *queue,
  * dropped, or the record is older than the newest 65,536. about->words say
  * who freed the object if it was dead by then (about->alive is false). */
 bool tt_ref_about_dropped(uint64_t bits, struct tt_ref_about *about);
+
+/* A use of memory that is in quarantine. */
+struct tt_quarantine_facts {
+    const char *name; /* of the dead object */
+    size_t size;
+    uint32_t alloc_stack;
+    uint32_t free_stack;
+    size_t offset;    /* of the first byte */
+    size_t changed;   /* bytes that were written; 0: found by a fault */
+    uint8_t bytes[8]; /* the first of them */
+    unsigned byte_count;
+    bool trapped;       /* a fault found it: */
+    bool write;         /* ... a write, or else a read */
+    uint32_t use_stack; /* ... from here */
+};
+
+/* The words of that, filled by lib/init.c. */
+struct tt_ref_tell {
+    void (*touched)(const struct tt_quarantine_facts *facts,
+                    struct tt_text *text);
+};
+extern struct tt_ref_tell tt_ref_tell;
+
+/* Looks at all memory that is in quarantine, and tells what was not told yet.
+ * Returns how many objects were touched. Not inside malloc or free. */
+size_t tt_quarantine_tell(void);
 
 /* Sleeps until the object is dead or the clock reaches 'until_ns'; the free
  * itself wakes the sleeper. May return early. Returns whether it is dead. */

@@ -7,6 +7,7 @@
 #include "base/base_mem.h"
 #include "ref/ref.h"
 #include "ref/ref_place.h"
+#include "ref/ref_quarantine.h"
 #include "ref/ref_queue.h"
 #include "ref/ref_slot.h"
 
@@ -17,10 +18,12 @@ void tt_ref_lock(void)
     tt_queue_lock_all();
     tt_place_lock();
     tt_slot_area_lock();
+    tt_quarantine_lock();
 }
 
 void tt_ref_unlock(void)
 {
+    tt_quarantine_unlock();
     tt_slot_area_unlock();
     tt_place_unlock();
     tt_queue_unlock_all();

@@ -22,6 +22,7 @@
 #include "base/base_text.h"
 #include "os/os.h"
 #include "ref/ref_place.h"
+#include "ref/ref_quarantine.h"
 #include "ref/ref_queue.h"
 
 #define BLIND_TAG    (UINT64_C(1) << 62)
@@ -214,19 +215,28 @@ void tt_ref_drop(const char *call, uint64_t bits)
     tt_mem_give(entry, sizeof *entry);
     if (was & SLOT_WAITED)
         tt_futex_wake(slot_word(slot), INT32_MAX);
+    if (TT_UNLIKELY(was & SLOT_KEPT))
+        tt_quarantine_leave(bits);
 }
+
+/* Which reference wants the block kept. */
+struct keeper {
+    uint32_t index; /* 0: none */
+    bool trap;
+};
 
 /* Marks the chain's references dead. Returns those of them that have a
  * queue, in their order. */
 static struct ref_entry *chain_die(uint32_t first, const struct tt_block *block,
                                    const struct tt_death *death,
-                                   struct wakes *wakes)
+                                   struct wakes *wakes, struct keeper *keeper)
 {
     struct ref_entry *entries = NULL;
     struct ref_entry **end = &entries;
     uint32_t index = first;
     do {
         struct ref_slot *const slot = slot_at(index);
+        const uint32_t mine = index;
         index = slot->live.chain_next;
         const uint64_t was = atomic_fetch_or(&slot->state, SLOT_DEAD);
         atomic_thread_fence(memory_order_release);
@@ -238,6 +248,8 @@ static struct ref_entry *chain_die(uint32_t first, const struct tt_block *block,
         slot->dead.free_thread = death->thread;
         if (was & SLOT_WAITED)
             wakes_add(wakes, slot_word(slot));
+        if (TT_UNLIKELY(was & SLOT_KEEP) && !keeper->index)
+            *keeper = (struct keeper){ mine, was & SLOT_TRAP };
         if (slot->entry) {
             *end = slot->entry;
             end = &slot->entry->next;
@@ -247,14 +259,34 @@ static struct ref_entry *chain_die(uint32_t first, const struct tt_block *block,
     return entries;
 }
 
-void tt_ref_died(const struct tt_block *block, const struct tt_death *death)
+/* Puts the block into quarantine for the first of its references that asks
+ * for it. The chain is dead but whole: only 'live' was written over. */
+static bool block_keep(const struct keeper *keeper,
+                       const struct tt_block *block,
+                       const struct tt_death *death)
 {
+    struct ref_slot *const slot = slot_at(keeper->index);
+    const uint64_t state = atomic_load(&slot->state);
+    const struct quarantine_ask ask = {
+        .bits = REF_TAG | (state >> 32 << 32) | keeper->index,
+        .name = tt_place_at(slot->place)->name,
+        .trap = keeper->trap,
+    };
+    if (!tt_quarantine_enter(&ask, block, death))
+        return false;
+    atomic_fetch_or(&slot->state, SLOT_KEPT);
+    return true;
+}
+
+bool tt_ref_died(const struct tt_block *block, const struct tt_death *death)
+{
+    struct keeper keeper = { 0 };
     struct wakes wakes = { .count = 0 };
     struct shard *const shard = tt_table_shard((uintptr_t)block->address);
     tt_lock_take(&shard->lock);
     const uint32_t first = tt_table_take(shard, (uintptr_t)block->address);
     struct ref_entry *entry =
-        first ? chain_die(first, block, death, &wakes) : NULL;
+        first ? chain_die(first, block, death, &wakes, &keeper) : NULL;
     while (entry) {
         struct ref_entry *const next = entry->next;
         _Atomic uint32_t *const word = tt_queue_push(entry);
@@ -262,8 +294,13 @@ void tt_ref_died(const struct tt_block *block, const struct tt_death *death)
             wakes_add(&wakes, word);
         entry = next;
     }
+    const bool kept =
+        TT_UNLIKELY(keeper.index) && block_keep(&keeper, block, death);
     tt_lock_give(&shard->lock);
     wakes_send(&wakes);
+    if (kept)
+        tt_quarantine_trim();
+    return kept;
 }
 
 static void chain_move(uint32_t first, uintptr_t from, uintptr_t to)
@@ -334,6 +371,29 @@ void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
         about->words.size = block.size;
         about->words.alloc_stack = block.stack;
     }
+}
+
+tether_status tt_ref_keep(const char *call, uint64_t bits, bool trap)
+{
+    struct tt_block block;
+    struct ref_slot *const slot = tt_slot_of(call, bits);
+    struct shard *const shard = slot_lock(call, slot, bits);
+    const void *const base = (const void *)atomic_load(&slot->base);
+    tether_status status = TETHER_OK;
+    if (atomic_load(&slot->state) & SLOT_DEAD || !tt_block_find(base, &block)) {
+        status = TETHER_NOT_AN_OBJECT;
+    } else {
+        const struct ref_pages pages = tt_quarantine_pages(&block);
+        if (block.flags & TT_BLOCK_MAPPED || (trap && pages.start >= pages.end))
+            status = TETHER_REFUSED;
+        else if (trap && !tt_quarantine_trap_setup())
+            status = TETHER_REFUSED;
+        else
+            atomic_fetch_or(&slot->state,
+                            SLOT_KEEP | (trap ? (uint64_t)SLOT_TRAP : 0));
+    }
+    tt_lock_give(&shard->lock);
+    return status;
 }
 
 bool tt_ref_wait(const char *call, uint64_t bits, uint64_t until_ns)

@@ -27,6 +27,9 @@ uint64_t tt_ref_make(const struct ref_ask *ask);
 /* Drops a reference; 0 and blind ones are ignored. */
 void tt_ref_drop(const char *call, uint64_t bits);
 
+/* Lets the object go into quarantine when it dies. */
+tether_status tt_ref_keep(const char *call, uint64_t bits, bool trap);
+
 /* The words of a dead object, from its slot. The slot may not be dropped
  * meanwhile. */
 void tt_ref_words(const struct ref_slot *slot, struct tether_last_words *words);

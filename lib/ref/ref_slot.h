@@ -35,6 +35,9 @@ enum slot_flag {
     SLOT_WAITED = 1 << 2,   /* somebody sleeps on the word */
     SLOT_ENQUEUED = 1 << 3, /* its record entered its queue */
     SLOT_RETIRED = 1 << 4,  /* dropped with its last generation */
+    SLOT_KEEP = 1 << 5,     /* the object goes into quarantine */
+    SLOT_TRAP = 1 << 6,     /* ... and its pages fault */
+    SLOT_KEPT = 1 << 7,     /* it went there, for this reference */
 };
 
 #define SLOT_GENERATION_MAX 0x7fffffffu

@@ -96,6 +96,19 @@ tether_status tether_weak_last_words(tether_weak ref,
     return about.alive ? TETHER_STILL_ALIVE : TETHER_OK;
 }
 
+tether_status tether_quarantine_with(tether_weak ref,
+                                     struct tether_quarantine_how how)
+{
+    if (tt_ref_blind(ref.bits) || tt_heap_is_sanitized())
+        return TETHER_BLIND;
+    return tt_ref_keep("tether_quarantine", ref.bits, how.trap);
+}
+
+size_t tether_quarantine_check(void)
+{
+    return tt_quarantine_tell();
+}
+
 tether_phantom tether_phantom_to_at(const void *object, tether_queue *queue,
                                     void *tag, const char *name,
                                     const char *file, unsigned line)

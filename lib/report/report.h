@@ -14,6 +14,7 @@
 #include "base/base_text.h"
 #include "budget/budget.h"
 #include "heap/heap.h"
+#include "ref/ref.h"
 #include "report/report_sites.h"
 
 /* A limit broke. */
@@ -31,6 +32,10 @@ bool tt_report_leak(struct tt_leak_facts *facts, struct tt_text *text);
 /* A bad free or realloc. */
 void tt_report_misuse(const struct tt_misuse_report *report,
                       struct tt_text *text);
+
+/* A dead object's memory was used. */
+void tt_report_touched(const struct tt_quarantine_facts *facts,
+                       struct tt_text *text);
 
 /* The live blocks of the open window that 'function' allocated; give the
  * sites back. False: it is no function that Tether can tell. */

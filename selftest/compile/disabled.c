@@ -22,6 +22,9 @@ static void checks_vanish(char *object)
     ASSERT_ENQUEUED(phantom);
     ASSERT_ENQUEUED_IN_ORDER(queue, phantom, ref);
     ASSERT_QUEUE_EMPTY(queue);
+    cr_assert_eq(tether_quarantine(ref), TETHER_BLIND);
+    cr_assert_eq(tether_quarantine(ref, .trap = 1), TETHER_BLIND);
+    cr_assert_eq(tether_quarantine_check(), 0);
     ASSERT_NONE_ALIVE(warm);
     ASSERT_EVENTUALLY(runs == -1, .within_ms = 10000);
     ASSERT_CONSISTENTLY(runs == -1);

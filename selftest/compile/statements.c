@@ -16,6 +16,9 @@ Test(statements, branches)
     tether_weak queued = tether_weak_in_queue(&ref, NULL, NULL);
     int n = work(1);
 
+    if (tether_quarantine(ref) == tether_quarantine(ref, .trap = 1))
+        n = work(2);
+
     if (n)
         ASSERT_COLLECTED(ref);
     else
