@@ -118,17 +118,6 @@ static void zero_what_is_not(const struct request *request,
         memset(raw->block, 0, request->size);
 }
 
-void *malloc_slow(size_t size, void *frame)
-{
-    return alloc_slow(&(struct request){ .size = size, .frame = frame });
-}
-
-void *calloc_slow(size_t size, void *frame)
-{
-    return alloc_slow(
-        &(struct request){ .size = size, .zeroed = true, .frame = frame });
-}
-
 void *alloc_slow(const struct request *request)
 {
     const int before = errno;

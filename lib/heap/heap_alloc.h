@@ -18,10 +18,6 @@ struct request {
 /* Allocates by all rules. NULL with ENOMEM. */
 void *alloc_slow(const struct request *request);
 
-/* The same for no alignment, made for a tail call. */
-void *malloc_slow(size_t size, void *frame);
-void *calloc_slow(size_t size, void *frame);
-
 /* Frees what the common path does not take: big, flagged, old, or bad.
  * 'call' is what the program called. */
 void free_slow(void *address, void *frame, const char *call);

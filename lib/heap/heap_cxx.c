@@ -42,29 +42,38 @@ static void *new_slow(const struct request *request, bool throws)
     }
 }
 
-static void *new_slow_throwing(size_t size, void *frame)
-{
-    return new_slow(&(struct request){ .size = size, .frame = frame }, true);
-}
-
-static void *new_slow_nothrow(size_t size, void *frame)
-{
-    return new_slow(&(struct request){ .size = size, .frame = frame }, false);
-}
-
-#define NEW(function, mangled, throws)                                    \
-    ENTRY void *function(size_t size) NAMED(mangled);                     \
-    void *function(size_t size)                                           \
-    {                                                                     \
-        return fast_alloc(size, FRAME, false, small_miss,                 \
-                          throws ? new_slow_throwing : new_slow_nothrow); \
+/* The common path's way out, with an exception and without. */
+#define NEW_REST(name, throws)                                                \
+    static TT_NOINLINE void *new_slow_##name(size_t size)                     \
+    {                                                                         \
+        return new_slow(&(struct request){ .size = size, .frame = FRAME },    \
+                        throws);                                              \
+    }                                                                         \
+    static TT_NOINLINE void *new_miss_##name(struct tt_slot *slot,            \
+                                             size_t size)                     \
+    {                                                                         \
+        void *const block = small_fresh(slot, size, false, FRAME);            \
+        return block ? block                                                  \
+                     : new_slow(                                              \
+                           &(struct request){ .size = size, .frame = FRAME }, \
+                           throws);                                           \
     }
-#define NEW_NOTHROW(function, mangled)                                       \
-    ENTRY void *function(size_t size, const void *tag) NAMED(mangled);       \
-    void *function(size_t size, const void *tag)                             \
-    {                                                                        \
-        (void)tag;                                                           \
-        return fast_alloc(size, FRAME, false, small_miss, new_slow_nothrow); \
+
+NEW_REST(throwing, true)
+NEW_REST(nothrow, false)
+
+#define NEW(function, mangled)                                                \
+    ENTRY void *function(size_t size) NAMED(mangled);                         \
+    void *function(size_t size)                                               \
+    {                                                                         \
+        return fast_alloc(size, false, new_miss_throwing, new_slow_throwing); \
+    }
+#define NEW_NOTHROW(function, mangled)                                      \
+    ENTRY void *function(size_t size, const void *tag) NAMED(mangled);      \
+    void *function(size_t size, const void *tag)                            \
+    {                                                                       \
+        (void)tag;                                                          \
+        return fast_alloc(size, false, new_miss_nothrow, new_slow_nothrow); \
     }
 #define NEW_ALIGNED(function, mangled)                                  \
     ENTRY void *function(size_t size, size_t alignment) NAMED(mangled); \
@@ -87,8 +96,8 @@ static void *new_slow_nothrow(size_t size, void *frame)
                         false);                                          \
     }
 
-NEW(new_one, "_Znwm", true)
-NEW(new_array, "_Znam", true)
+NEW(new_one, "_Znwm")
+NEW(new_array, "_Znam")
 NEW_NOTHROW(new_one_nothrow, "_ZnwmRKSt9nothrow_t")
 NEW_NOTHROW(new_array_nothrow, "_ZnamRKSt9nothrow_t")
 NEW_ALIGNED(new_one_aligned, "_ZnwmSt11align_val_t")
@@ -98,13 +107,19 @@ NEW_ALIGNED_NOTHROW(new_one_aligned_nothrow,
 NEW_ALIGNED_NOTHROW(new_array_aligned_nothrow,
                     "_ZnamSt11align_val_tRKSt9nothrow_t")
 
+static TT_NOINLINE void delete_rest(void *address)
+{
+    if (address)
+        free_slow(address, FRAME, "delete");
+}
+
 /* Every form of delete frees; sizes and alignments are ours to know. */
 #define DELETE(function, mangled, ...)                                \
     ENTRY void function(void *address, ##__VA_ARGS__) NAMED(mangled); \
     void function(void *address, ##__VA_ARGS__)                       \
     {                                                                 \
-        if (TT_UNLIKELY(!fast_free(address, CALLER)) && address)      \
-            free_slow(address, FRAME, "delete");                      \
+        if (TT_UNLIKELY(!fast_free(address, CALLER)))                 \
+            delete_rest(address);                                     \
     }
 
 DELETE(delete_one, "_ZdlPv")

@@ -32,26 +32,31 @@ TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
     return true;
 }
 
-/* The rest of fast_alloc where it has to call somebody: out of line, so that
- * the common path keeps few registers. */
-void *small_born_stack(const struct tt_slot *slot, uint64_t *words, size_t size,
-                       void *frame);
-void *small_miss(struct tt_slot *slot, size_t size, void *frame);
-void *small_miss_zeroed(struct tt_slot *slot, size_t size, void *frame);
+/*
+ * The rest of fast_alloc where it has to call somebody is out of line, so that
+ * the common path keeps few registers and needs no frame: it ends in jumps.
+ * What is jumped to begins the stack with its own frame, whose return address
+ * is that of the entry point. (The two files of entry points are built with
+ * optimisation in every build, for without it a jump is a call.)
+ */
+void *small_born_stack(const struct tt_slot *slot, uint64_t *words,
+                       size_t size);
 
-/* The whole of malloc and calloc: 'miss' takes a counted block from mimalloc,
- * 'slow' does what is not common. */
-TT_INLINE void *fast_alloc(size_t size, void *frame, bool zeroed,
-                           void *(*miss)(struct tt_slot *slot, size_t size,
-                                         void *frame),
-                           void *(*slow)(size_t size, void *frame))
+/* A counted block from mimalloc. NULL: no memory, and no longer counted. */
+void *small_fresh(struct tt_slot *slot, size_t size, bool zeroed, void *frame);
+
+/* The whole of malloc, calloc and new: 'miss' takes a counted block from
+ * mimalloc, 'slow' does what is not common. */
+TT_INLINE void *fast_alloc(size_t size, bool zeroed,
+                           void *(*miss)(struct tt_slot *slot, size_t size),
+                           void *(*slow)(size_t size))
 {
     struct tt_slot *const slot = tt_self.fast;
     if (TT_UNLIKELY(!slot || !small_count(slot, size)))
-        return slow(size, frame);
+        return slow(size);
     uint64_t *const words = cache_take(cache_class(size));
     if (TT_UNLIKELY(!words))
-        return miss(slot, size, frame);
+        return miss(slot, size);
     const uintptr_t address = (uintptr_t)words + HEADER_BYTES;
     /* A block was there before, and so is its region. */
     *shadow_of(region_table[address >> REGION_SHIFT], address) = SHADOW_SMALL;
@@ -59,7 +64,7 @@ TT_INLINE void *fast_alloc(size_t size, void *frame, bool zeroed,
     if (zeroed)
         __builtin_memset((void *)address, 0, size);
     if (tt_stack_depth)
-        return small_born_stack(slot, words, size, frame);
+        return small_born_stack(slot, words, size);
     words[1] = word1_of(0, slot->thread_bits, size, 0);
     return (void *)address;
 }

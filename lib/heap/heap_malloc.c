@@ -6,8 +6,8 @@
  * else (big or aligned blocks, a stop that was reached, Tether's own calls)
  * goes to heap_alloc.c.
  *
- * Hook: this file is the hook. Each entry point keeps a frame pointer, from
- * which lib/stack walks.
+ * Hook: this file is the hook. Each function that has a stack captured keeps a
+ * frame pointer, from which lib/stack walks.
  */
 #include "heap/heap_fast.h"
 
@@ -38,9 +38,9 @@ TT_NOINLINE void mi_free_errno(void *base)
 }
 
 TT_NOINLINE void *small_born_stack(const struct tt_slot *slot, uint64_t *words,
-                                   size_t size, void *frame)
+                                   size_t size)
 {
-    words[1] = word1_of(stack_of_alloc(frame), slot->thread_bits, size, 0);
+    words[1] = word1_of(stack_of_alloc(FRAME), slot->thread_bits, size, 0);
     return words + 2;
 }
 
@@ -77,24 +77,46 @@ TT_INLINE void *small_enter(struct tt_slot *slot, uint64_t *words, size_t size,
     return NULL;
 }
 
-TT_NOINLINE void *small_miss(struct tt_slot *slot, size_t size, void *frame)
+TT_NOINLINE void *small_fresh(struct tt_slot *slot, size_t size, bool zeroed,
+                              void *frame)
 {
-    void *const block =
-        small_enter(slot, mi_malloc(cache_round(size)), size, frame);
-    return TT_LIKELY(block != NULL) ? block : malloc_slow(size, frame);
+    const size_t bytes = cache_round(size);
+    return small_enter(slot, zeroed ? mi_zalloc(bytes) : mi_malloc(bytes), size,
+                       frame);
 }
 
-TT_NOINLINE void *small_miss_zeroed(struct tt_slot *slot, size_t size,
-                                    void *frame)
+static TT_NOINLINE void *malloc_slow(size_t size)
+{
+    return alloc_slow(&(struct request){ .size = size, .frame = FRAME });
+}
+
+static TT_NOINLINE void *malloc_miss(struct tt_slot *slot, size_t size)
 {
     void *const block =
-        small_enter(slot, mi_zalloc(cache_round(size)), size, frame);
-    return TT_LIKELY(block != NULL) ? block : calloc_slow(size, frame);
+        small_enter(slot, mi_malloc(cache_round(size)), size, FRAME);
+    return TT_LIKELY(block != NULL)
+               ? block
+               : alloc_slow(&(struct request){ .size = size, .frame = FRAME });
 }
 
 ENTRY void *malloc(size_t size)
 {
-    return fast_alloc(size, FRAME, false, small_miss, malloc_slow);
+    return fast_alloc(size, false, malloc_miss, malloc_slow);
+}
+
+static TT_NOINLINE void *calloc_slow(size_t size)
+{
+    return alloc_slow(
+        &(struct request){ .size = size, .zeroed = true, .frame = FRAME });
+}
+
+static TT_NOINLINE void *calloc_miss(struct tt_slot *slot, size_t size)
+{
+    void *const block = small_fresh(slot, size, true, FRAME);
+    return TT_LIKELY(block != NULL)
+               ? block
+               : alloc_slow(&(struct request){
+                     .size = size, .zeroed = true, .frame = FRAME });
 }
 
 ENTRY void *calloc(size_t count, size_t each)
@@ -104,13 +126,19 @@ ENTRY void *calloc(size_t count, size_t each)
         errno = ENOMEM;
         return NULL;
     }
-    return fast_alloc(size, FRAME, true, small_miss_zeroed, calloc_slow);
+    return fast_alloc(size, true, calloc_miss, calloc_slow);
+}
+
+static TT_NOINLINE void free_rest(void *address)
+{
+    if (address)
+        free_slow(address, FRAME, "free");
 }
 
 ENTRY void free(void *address)
 {
-    if (TT_UNLIKELY(!fast_free(address, CALLER)) && address)
-        free_slow(address, FRAME, "free");
+    if (TT_UNLIKELY(!fast_free(address, CALLER)))
+        free_rest(address);
 }
 
 ENTRY void *realloc(void *address, size_t size)
