@@ -217,10 +217,12 @@ Test(glibc, big_aligned_blocks)
 
 Test(glibc, memalign_rounds_its_alignment_up)
 {
-    void *const block = memalign(48, 10);
+    /* Not known to the compiler: clang 14 crashes over the constants. */
+    volatile size_t odd = 48, none = 0;
+    void *const block = memalign(odd, 10);
     cr_assert(is_aligned(block, 64));
     free(block);
-    void *const least = memalign(0, 10);
+    void *const least = memalign(none, 10);
     cr_assert(is_aligned(least, 16));
     free(least);
 }
