@@ -141,11 +141,14 @@ bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
     const bool broken = tt_budget_words.leak(&facts, &text);
     if (window.budget == budget)
         tt_board_leaked(facts.bytes);
+    struct tether_failure failure = { .kind = TETHER_FAILURE_LEAK,
+                                      .message = text.data };
+    if (budget) {
+        failure.file = budget->file;
+        failure.line = budget->line;
+    }
     if (broken)
-        tt_failure_tell(&(struct tether_failure){ .kind = TETHER_FAILURE_LEAK,
-                                                  .message = text.data,
-                                                  .file = budget->file,
-                                                  .line = budget->line });
+        tt_failure_tell(&failure);
     tt_text_drop(&text);
     return broken;
 }
