@@ -93,6 +93,21 @@ static void undeniable_add(const char *name)
         modules.undeniables++;
 }
 
+/* fopen ends in a jump to a function that has no name outside libc; its code
+ * stands just before fopen's, from the same source file. */
+static void undeniable_before(const char *name)
+{
+    const uintptr_t at = (uintptr_t)dlsym(RTLD_DEFAULT, name);
+    struct tt_range *const range = &modules.undeniable[modules.undeniables];
+    if (!at || modules.undeniables == TT_COUNT(modules.undeniable))
+        return;
+    for (uintptr_t pc = at - 1; pc > at - 32; pc--)
+        if (tt_stack_function(pc, &range->start, &range->end)) {
+            modules.undeniables++;
+            return;
+        }
+}
+
 static void modules_add(const char *const *names, size_t count,
                         struct tt_range *ranges, size_t max, size_t *found)
 {
@@ -130,6 +145,7 @@ void module_ranges_find(void)
                 TT_COUNT(modules.runtime), &modules.runtimes);
     for (size_t i = 0; i < TT_COUNT(functions); i++)
         undeniable_add(functions[i]);
+    undeniable_before("fopen");
     tt_leave();
 }
 

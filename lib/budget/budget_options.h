@@ -40,6 +40,9 @@ bool site_watch_start(struct budget_state *state, uint64_t limit);
 void site_watch_stop(struct budget_state *state);
 void site_watch_child(void);
 
+/* In a forked child: the lock's holder does not exist. */
+void budget_rules_child(void);
+
 /* Modules with rules of their own. module_ranges_find looks them up, once,
  * outside malloc; module_find lists the ranges of a module by base name. */
 void module_ranges_find(void);

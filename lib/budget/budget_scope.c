@@ -244,13 +244,16 @@ tether_status tether_budget_end(struct tether_budget *budget)
         tt_die("tether_budget_end",
                "this budget is not open; call tether_budget_begin first");
     tt_enter();
+    /* It has ended already in a forked child, where nothing is measured. */
+    const bool open = tt_scope_is_open(&state->scope);
     tt_scope_numbers(&state->scope, &numbers);
     if (window_budget() == budget)
         tt_board_body(NULL);
     site_watch_stop(state);
     tt_scope_end(&state->scope);
     result_keep(budget, &numbers);
-    end_judge(state, &numbers);
+    if (open)
+        end_judge(state, &numbers);
     const bool broken = state->broken;
     budget->reserved[0] = NULL;
     tt_mem_give(state, sizeof *state);
@@ -276,4 +279,9 @@ tether_status tether_budget_result(const struct tether_budget *budget,
         .total_count = (uintptr_t)budget->reserved[4],
     };
     return TETHER_OK;
+}
+
+void budget_rules_child(void)
+{
+    tt_lock_reset(&rules);
 }

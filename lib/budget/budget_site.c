@@ -31,13 +31,41 @@ struct site_watch {
 
 static struct {
     struct tt_lock lock;
-    struct site_watch *inner;
+    struct site_watch *_Atomic inner;
+    _Atomic uint32_t readers[2]; /* threads that walk the watches, by phase */
+    _Atomic uint32_t phase;
     struct tt_range *functions; /* number n is at n - 1 */
     uint32_t count;
     struct tt_range wrappers[WRAPPERS_MAX];
     size_t wrapper_count;
     bool wrappers_read;
 } sites;
+
+/* While a thread walks the watches none of them goes away. */
+static uint32_t walk_begin(void)
+{
+    const uint32_t phase = sites.phase & 1;
+    atomic_fetch_add(&sites.readers[phase], 1);
+    return phase;
+}
+
+static void walk_end(uint32_t phase)
+{
+    if (atomic_fetch_sub(&sites.readers[phase], 1) == 1)
+        tt_futex_wake(&sites.readers[phase], 1);
+}
+
+/* Waits for all walks that may have begun before the call. Twice, as a walk
+ * may have read the phase before the last change of it. */
+static void walks_wait(void)
+{
+    for (int round = 0; round < 2; round++) {
+        const uint32_t old = atomic_fetch_add(&sites.phase, 1) & 1;
+        uint32_t left;
+        while ((left = sites.readers[old]) != 0)
+            tt_futex_wait(&sites.readers[old], left, 10 * 1000 * 1000);
+    }
+}
 
 static bool is_wrapper(uintptr_t pc)
 {
@@ -122,15 +150,8 @@ static enum tt_answer site_breach(struct site_watch *watch, uint32_t number,
     return breach_happened(watch->state, &facts);
 }
 
-static enum tt_answer site_see(uint32_t stack, int64_t bytes, uint32_t epoch)
+static enum tt_answer site_born(uint32_t number, uint32_t stack, int64_t bytes)
 {
-    const uint32_t number = number_of_stack(stack);
-    if (!number)
-        return TT_ALLOW;
-    if (bytes < 0) {
-        site_freed(number, bytes, epoch);
-        return TT_ALLOW;
-    }
     for (struct site_watch *watch = sites.inner; watch; watch = watch->outer) {
         const int64_t live =
             atomic_fetch_add(&watch->live[number], bytes) + bytes;
@@ -141,6 +162,19 @@ static enum tt_answer site_see(uint32_t stack, int64_t bytes, uint32_t epoch)
         }
     }
     return TT_ALLOW;
+}
+
+static enum tt_answer site_see(uint32_t stack, int64_t bytes, uint32_t epoch)
+{
+    enum tt_answer answer = TT_ALLOW;
+    const uint32_t phase = walk_begin();
+    const uint32_t number = sites.inner ? number_of_stack(stack) : 0;
+    if (number && bytes < 0)
+        site_freed(number, bytes, epoch);
+    else if (number)
+        answer = site_born(number, stack, bytes);
+    walk_end(phase);
+    return answer;
 }
 
 /* One name of TETHER_WRAPPERS: a module or a function. */
@@ -204,9 +238,14 @@ void site_watch_stop(struct budget_state *state)
     struct site_watch *const watch = state->sites;
     if (!watch)
         return;
-    sites.inner = watch->outer;
+    if (sites.inner == watch)
+        sites.inner = watch->outer;
+    for (struct site_watch *in = sites.inner; in; in = in->outer)
+        if (in->outer == watch)
+            in->outer = watch->outer;
     if (!sites.inner)
         tt_heap_watch_sites(NULL);
+    walks_wait();
     state->sites = NULL;
     tt_unmap(watch, sizeof *watch);
 }
@@ -214,6 +253,7 @@ void site_watch_stop(struct budget_state *state)
 void site_watch_child(void)
 {
     tt_lock_reset(&sites.lock);
+    sites.readers[0] = sites.readers[1] = 0;
     if (sites.inner)
         tt_heap_watch_sites(NULL);
     sites.inner = NULL;

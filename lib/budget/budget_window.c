@@ -211,4 +211,5 @@ void tt_budget_child(void)
     window.open = false;
     window.budget = NULL;
     site_watch_child();
+    budget_rules_child();
 }
