@@ -287,10 +287,11 @@ void tether_queue_on(tether_queue *handle, tether_record_fn see, void *ctx)
     tt_lock_give(&queue->lock);
 }
 
-/* Stacks grow downward: a frame below ours, on our stack, was left. */
+/* Stacks grow downward: a frame below ours, on our stack, was left, and so was
+ * one in our own place. */
 static bool frame_gone(uintptr_t frame, uintptr_t mine)
 {
-    return frame < mine;
+    return frame <= mine;
 }
 
 static bool queue_is_served(const struct ref_queue *queue, uintptr_t mine)
