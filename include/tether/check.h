@@ -70,6 +70,11 @@ tether_check_consistently(tether_predicate is_true, void *ctx,
 TETHER_API enum tether_outcome
 tether_check_polling(const struct tether_polling *polling,
                      const char *expression, struct tether_message *why);
+/** The same of a finished tether_comparing; 'expression' has its value,
+ *  comparison and wanted value as its first three items. */
+TETHER_API enum tether_outcome
+tether_check_comparing(const struct tether_comparing *comparing,
+                       const char *expression, struct tether_message *why);
 TETHER_API enum tether_outcome
 tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
                                   struct tether_message *why);

@@ -150,7 +150,8 @@
  *
  *     ASSERT_EVENTUALLY(cache_len(cache) == 0, .within_ms = 500);
  *
- * Options: .within_ms (default 1000), .every_ms (1, doubling to 100).
+ * Options: .within_ms (default 1000), .every_ms (1, doubling to 100), and
+ * .at_least_ms: it must not be true before.
  */
 #define TETHER_ASSERT_EVENTUALLY(...) \
     TETHER_POLL_(TETHER_POLL_EVENTUALLY, 1, #__VA_ARGS__, __VA_ARGS__)
@@ -163,8 +164,35 @@
 #define TETHER_EXPECT_CONSISTENTLY(...) \
     TETHER_POLL_(TETHER_POLL_CONSISTENTLY, 0, #__VA_ARGS__, __VA_ARGS__)
 
+/**
+ * The value of an expression, evaluated once a poll, comes to be what is
+ * wanted, which is evaluated once before. Any of == != < <= > >=, any scalar
+ * type; strings compare by content. The failure tells how the value changed.
+ *
+ *     ASSERT_EVENTUALLY_IS(cache_len(cache), ==, 0, .within_ms = 500);
+ */
+#define TETHER_ASSERT_EVENTUALLY_IS(...) \
+    TETHER_COMPARE_(TETHER_POLL_EVENTUALLY, 1, #__VA_ARGS__, __VA_ARGS__, )
+#define TETHER_EXPECT_EVENTUALLY_IS(...) \
+    TETHER_COMPARE_(TETHER_POLL_EVENTUALLY, 0, #__VA_ARGS__, __VA_ARGS__, )
+
+/** The value is so at every poll; options as of CONSISTENTLY. */
+#define TETHER_ASSERT_CONSISTENTLY_IS(...) \
+    TETHER_COMPARE_(TETHER_POLL_CONSISTENTLY, 1, #__VA_ARGS__, __VA_ARGS__, )
+#define TETHER_EXPECT_CONSISTENTLY_IS(...) \
+    TETHER_COMPARE_(TETHER_POLL_CONSISTENTLY, 0, #__VA_ARGS__, __VA_ARGS__, )
+
+/**
+ * Inside what a wait asks, also in a function that it calls: ends the wait as
+ * failed, with this reason, when the answer comes. An expression, a no.
+ *
+ *     ASSERT_EVENTUALLY(is_up(server) || (has_died(server) &&
+ *                                         STOP_WAITING("the server died")));
+ */
+#define TETHER_STOP_WAITING(reason) tether_stop_waiting(reason)
+
 /** The object dies in time; its free wakes the caller. Options:
- *  .within_ms (1000). */
+ *  .within_ms (1000), .at_least_ms. */
 #define TETHER_ASSERT_EVENTUALLY_COLLECTED(...) \
     TETHER_AWAIT_(1, #__VA_ARGS__, __VA_ARGS__)
 #define TETHER_EXPECT_EVENTUALLY_COLLECTED(...) \
@@ -195,6 +223,11 @@
 #    define EXPECT_CONSISTENTLY         TETHER_EXPECT_CONSISTENTLY
 #    define ASSERT_EVENTUALLY_COLLECTED TETHER_ASSERT_EVENTUALLY_COLLECTED
 #    define EXPECT_EVENTUALLY_COLLECTED TETHER_EXPECT_EVENTUALLY_COLLECTED
+#    define ASSERT_EVENTUALLY_IS        TETHER_ASSERT_EVENTUALLY_IS
+#    define EXPECT_EVENTUALLY_IS        TETHER_EXPECT_EVENTUALLY_IS
+#    define ASSERT_CONSISTENTLY_IS      TETHER_ASSERT_CONSISTENTLY_IS
+#    define EXPECT_CONSISTENTLY_IS      TETHER_EXPECT_CONSISTENTLY_IS
+#    define STOP_WAITING                TETHER_STOP_WAITING
 #    ifndef KiB
 #        define KiB TETHER_KiB
 #    endif
@@ -224,6 +257,22 @@
         }                                                                     \
         tether_criterion_polled(&tether_polling_, written, TETHER_HERE_,      \
                                 stop);                                        \
+    } while (0)
+
+/* Called with an empty argument more, which is an empty field at the end. */
+#define TETHER_COMPARE_(kind, stop, written, expression, comparison, ...)    \
+    do {                                                                     \
+        struct tether_comparing tether_comparing_;                           \
+        tether_comparing_begin(                                              \
+            &tether_comparing_, kind,                                        \
+            TETHER_OPTIONS(struct tether_wait, .text = written,              \
+                           TETHER_TAIL_(__VA_ARGS__)),                       \
+            #comparison, TETHER_VALUE_OF(TETHER_HEAD_(__VA_ARGS__, ~)));     \
+        while (tether_comparing_next(&tether_comparing_,                     \
+                                     TETHER_VALUE_OF(expression))) {         \
+        }                                                                    \
+        tether_criterion_compared(&tether_comparing_, written, TETHER_HERE_, \
+                                  stop);                                     \
     } while (0)
 
 #define TETHER_AWAIT_(stop, written, ...)                                      \
@@ -291,6 +340,10 @@ TETHER_API void tether_criterion_queue_empty(tether_queue *queue,
 TETHER_API void tether_criterion_polled(const struct tether_polling *polling,
                                         const char *written, const char *file,
                                         unsigned line, int stop);
+TETHER_API void
+tether_criterion_compared(const struct tether_comparing *comparing,
+                          const char *written, const char *file, unsigned line,
+                          int stop);
 TETHER_API void tether_criterion_await(tether_weak ref, struct tether_wait wait,
                                        const char *file, unsigned line,
                                        int stop);

@@ -296,9 +296,28 @@ static inline int tether_off_polling_next(struct tether_polling *polling,
 {
     return 0;
 }
+static inline int tether_off_stop_waiting(const char *reason)
+{
+    return 0;
+}
+static inline void
+tether_off_comparing_begin(struct tether_comparing *comparing,
+                           enum tether_poll_kind kind, struct tether_wait wait,
+                           const char *comparison, struct tether_value wanted)
+{
+    memset(comparing, 0, sizeof *comparing);
+}
+static inline int tether_off_comparing_next(struct tether_comparing *comparing,
+                                            struct tether_value value)
+{
+    return 0;
+}
 TETHER_END_DECLS
-#    define tether_eventually(...)   tether_off_eventually(__VA_ARGS__)
-#    define tether_consistently(...) tether_off_consistently(__VA_ARGS__)
+#    define tether_stop_waiting(...)    tether_off_stop_waiting(__VA_ARGS__)
+#    define tether_comparing_begin(...) tether_off_comparing_begin(__VA_ARGS__)
+#    define tether_comparing_next(...)  tether_off_comparing_next(__VA_ARGS__)
+#    define tether_eventually(...)      tether_off_eventually(__VA_ARGS__)
+#    define tether_consistently(...)    tether_off_consistently(__VA_ARGS__)
 #    define tether_eventually_collected(...) \
         tether_off_eventually_collected(__VA_ARGS__)
 #    define tether_polling_begin(...) tether_off_polling_begin(__VA_ARGS__)
@@ -357,6 +376,12 @@ tether_off_criterion_polled(const struct tether_polling *polling,
                             unsigned line, int stop)
 {
 }
+static inline void
+tether_off_criterion_compared(const struct tether_comparing *comparing,
+                              const char *written, const char *file,
+                              unsigned line, int stop)
+{
+}
 static inline void tether_off_criterion_await(tether_weak ref,
                                               struct tether_wait wait,
                                               const char *file, unsigned line,
@@ -380,6 +405,8 @@ TETHER_END_DECLS
         tether_off_criterion_queue_empty(__VA_ARGS__)
 #    define tether_criterion_polled(...) \
         tether_off_criterion_polled(__VA_ARGS__)
+#    define tether_criterion_compared(...) \
+        tether_off_criterion_compared(__VA_ARGS__)
 #    define tether_criterion_await(...) tether_off_criterion_await(__VA_ARGS__)
 #endif
 

@@ -21,7 +21,9 @@ TETHER_BEGIN_DECLS
     X(6, TETHER_BLIND, "Tether does not see this program's allocations")    \
     X(7, TETHER_BUSY, "the call is already under way further up the stack") \
     X(8, TETHER_REFUSED, "the options contradict each other")               \
-    X(9, TETHER_NOT_FOUND, "there is no such thing")
+    X(9, TETHER_NOT_FOUND, "there is no such thing")                        \
+    X(10, TETHER_TOO_EARLY, "it came about before its time")                \
+    X(11, TETHER_STOPPED, "the wait was stopped")
 
 typedef enum tether_status {
 #define TETHER_STATUS_ENUM(number, name, text) name = number,

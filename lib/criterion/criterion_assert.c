@@ -95,6 +95,16 @@ void tether_criterion_polled(const struct tether_polling *polling,
                 stop);
 }
 
+void tether_criterion_compared(const struct tether_comparing *comparing,
+                               const char *written, const char *file,
+                               unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    assert_done(tether_check_comparing(comparing, written, &why), &why, file,
+                line, stop);
+}
+
 void tether_criterion_await(tether_weak ref, struct tether_wait wait,
                             const char *file, unsigned line, int stop)
 {

@@ -30,6 +30,7 @@ static tether_status wait_poll(const char *call, enum tether_poll_kind kind,
             ;
     wait->polls = polling.wait.polls;
     wait->elapsed_ms = polling.wait.elapsed_ms;
+    wait->stopped = polling.wait.stopped;
     return polling.status;
 }
 
@@ -66,15 +67,19 @@ tether_status tether_eventually_collected(tether_weak ref,
     wait_given(call, wait);
     tether_polling_begin(&polling, TETHER_POLL_EVENTUALLY, *wait);
     if (polling.status == TETHER_EMPTY && tt_ref_blind(ref.bits))
-        polling.status = TETHER_BLIND;
+        tt_polling_end(&polling, TETHER_BLIND);
     while (polling.status == TETHER_EMPTY) {
-        const bool last = tt_os_now_ns() >= polling.deadline_ns;
+        const uint64_t now_ns = tt_os_now_ns();
         const bool dead = tt_ref_wait(call, ref.bits, 0);
         tt_polling_count(&polling);
+        if (tt_polling_stop(&polling))
+            break;
         if (dead)
-            polling.status = TETHER_OK;
-        else if (last)
-            polling.status = TETHER_TIMEOUT;
+            tt_polling_end(&polling, now_ns < polling.too_early_ns
+                                         ? TETHER_TOO_EARLY
+                                         : TETHER_OK);
+        else if (now_ns >= polling.deadline_ns)
+            tt_polling_end(&polling, TETHER_TIMEOUT);
         else
             death_sleep(call, ref.bits, &polling);
         if (polling.status == TETHER_EMPTY)
@@ -82,5 +87,6 @@ tether_status tether_eventually_collected(tether_weak ref,
     }
     wait->polls = polling.wait.polls;
     wait->elapsed_ms = polling.wait.elapsed_ms;
+    wait->stopped = polling.wait.stopped;
     return polling.status;
 }

@@ -16,4 +16,10 @@ uint64_t tt_polling_wake_ns(struct tether_polling *polling);
 /* Notes one more poll and the time that has passed. */
 void tt_polling_count(struct tether_polling *polling);
 
+/* Decides the wait. */
+void tt_polling_end(struct tether_polling *polling, tether_status status);
+
+/* Decides it if STOP_WAITING was called. */
+bool tt_polling_stop(struct tether_polling *polling);
+
 #endif

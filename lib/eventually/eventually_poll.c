@@ -35,20 +35,60 @@ static bool time_get(const struct tether_wait *wait, const char *field,
     return true;
 }
 
+/* Is a time of another kind of wait there? */
+static bool is_foreign(const struct tether_wait *wait, const char *field,
+                       unsigned ms)
+{
+    return ms || tt_option_written(wait->text, field);
+}
+
 /* Fills in the defaults. False: the options contradict each other, or speak
  * of another kind of wait. */
 static bool options_get(struct tether_wait *wait, enum tether_poll_kind kind)
 {
     const bool eventually = kind == TETHER_POLL_EVENTUALLY;
     unsigned *const length_ms = eventually ? &wait->within_ms : &wait->for_ms;
-    const char *const length = eventually ? "within_ms" : "for_ms";
-    const char *const foreign = eventually ? "for_ms" : "within_ms";
     unsigned every_ms = wait->every_ms;
-    return !(eventually ? wait->for_ms : wait->within_ms) &&
-           !tt_option_written(wait->text, foreign) &&
-           time_get(wait, length, length_ms,
+    unsigned at_least_ms = wait->at_least_ms;
+    if (eventually ? is_foreign(wait, "for_ms", wait->for_ms)
+                   : is_foreign(wait, "within_ms", wait->within_ms) ||
+                         is_foreign(wait, "at_least_ms", at_least_ms))
+        return false;
+    return time_get(wait, eventually ? "within_ms" : "for_ms", length_ms,
                     eventually ? WITHIN_MS_DEFAULT : FOR_MS_DEFAULT) &&
-           time_get(wait, "every_ms", &every_ms, 0) && every_ms <= *length_ms;
+           time_get(wait, "every_ms", &every_ms, 0) && every_ms <= *length_ms &&
+           time_get(wait, "at_least_ms", &at_least_ms, 0) &&
+           at_least_ms < *length_ms;
+}
+
+/*
+ * The reason for which the thread's innermost wait is to stop. It is no
+ * pointer to the wait, which a longjmp may have left behind: a wait puts what
+ * it found here aside, and back when it is decided.
+ */
+static _Thread_local const char *stopped;
+
+int tether_stop_waiting(const char *reason)
+{
+    if (!reason)
+        tt_die("tether_stop_waiting", "'reason' is NULL; give it a sentence");
+    stopped = reason;
+    return 0;
+}
+
+void tt_polling_end(struct tether_polling *polling, tether_status status)
+{
+    polling->status = status;
+    stopped = polling->outer_stopped;
+}
+
+bool tt_polling_stop(struct tether_polling *polling)
+{
+    if (!stopped)
+        return false;
+    polling->wait.stopped = stopped;
+    tt_polling_end(polling, TETHER_STOPPED);
+    return true;
 }
 
 void tether_polling_begin(struct tether_polling *polling,
@@ -56,18 +96,26 @@ void tether_polling_begin(struct tether_polling *polling,
 {
     memset(polling, 0, sizeof *polling);
     wait.polls = wait.elapsed_ms = 0;
+    wait.stopped = NULL;
     polling->status = options_get(&wait, kind) ? TETHER_EMPTY : TETHER_REFUSED;
     polling->wait = wait;
     polling->kind = kind;
-    polling->begin_ns = tt_os_now_ns();
+    polling->begin_ns = polling->asked_ns = tt_os_now_ns();
     polling->deadline_ns =
         polling->begin_ns + tt_time_scaled_ns(kind == TETHER_POLL_EVENTUALLY
                                                   ? wait.within_ms
                                                   : wait.for_ms);
     polling->pause_ns =
         tt_time_scaled_ns(wait.every_ms ? wait.every_ms : PAUSE_MS_FIRST);
-    if (polling->status == TETHER_EMPTY)
-        tether_safepoint();
+    polling->too_early_ns =
+        wait.at_least_ms
+            ? polling->begin_ns + tt_time_scaled_ns(wait.at_least_ms)
+            : 0;
+    if (polling->status != TETHER_EMPTY)
+        return;
+    polling->outer_stopped = stopped;
+    stopped = NULL;
+    tether_safepoint();
 }
 
 uint64_t tt_polling_wake_ns(struct tether_polling *polling)
@@ -103,13 +151,17 @@ int tether_polling_next(struct tether_polling *polling, int answer)
     if (polling->status != TETHER_EMPTY)
         return 0;
     tt_polling_count(polling);
+    if (tt_polling_stop(polling))
+        return 0;
     if (polling->kind == TETHER_POLL_CONSISTENTLY) {
         answer = !answer;
         at_yes = TETHER_TIMEOUT;
         at_deadline = TETHER_OK;
+    } else if (polling->asked_ns < polling->too_early_ns) {
+        at_yes = TETHER_TOO_EARLY;
     }
     if (answer || polling->asked_ns >= polling->deadline_ns) {
-        polling->status = answer ? at_yes : at_deadline;
+        tt_polling_end(polling, answer ? at_yes : at_deadline);
         return 0;
     }
     sleep_until(tt_polling_wake_ns(polling));

@@ -17,7 +17,6 @@
 #include <tether/heap.h>
 #include <tether/window.h>
 
-#include "base/base_options.h"
 #include "os/os.h"
 #include "ref/ref.h"
 #include "report/report.h"
@@ -27,9 +26,6 @@
 
 #define STACK_LINES_MAX 8
 #define SITES_MAX       5
-#define NAME_MAX_SHOWN  200
-#define WITHIN_MS       1000 /* the defaults of tether/eventually.h */
-#define FOR_MS          200
 
 void tt_check_begin(struct tt_text *text, struct tether_message *why)
 {
@@ -64,7 +60,8 @@ const char *tt_check_blind(uint64_t bits)
 
 void tt_check_name(struct tt_text *text, const char *name)
 {
-    tt_text_add(text, "`%.*s`", NAME_MAX_SHOWN, name && name[0] ? name : "it");
+    tt_text_add(text, "`%.*s`", TT_CHECK_NAME_MAX,
+                name && name[0] ? name : "it");
 }
 
 /* '`alice` is still alive: 96 B, allocated by session_new (cache.c:41)' */
@@ -78,7 +75,8 @@ void tt_check_alive_words(struct tt_text *text,
     tt_stack_who(text, about->words.alloc_stack);
 }
 
-static void alloc_lines(struct tt_text *text, const struct tt_ref_about *about)
+void tt_check_alloc_lines(struct tt_text *text,
+                          const struct tt_ref_about *about)
 {
     tt_stack_lines(text, "  allocated by  ", about->words.alloc_stack,
                    STACK_LINES_MAX);
@@ -98,7 +96,7 @@ enum tether_outcome tether_check_collected(tether_weak ref,
     tt_check_begin(&text, why);
     tt_check_alive_words(&text, &about);
     tt_text_add(&text, "\n");
-    alloc_lines(&text, &about);
+    tt_check_alloc_lines(&text, &about);
     tt_text_add(&text, "nothing has freed it yet; wait with "
                        "ASSERT_EVENTUALLY_COLLECTED if another thread will\n");
     tt_check_end(&text);
@@ -126,7 +124,7 @@ enum tether_outcome tether_check_alive(tether_weak ref,
     tt_text_add(&text, "\n");
     tt_stack_lines(&text, "  freed by      ", about.words.free_stack,
                    STACK_LINES_MAX);
-    alloc_lines(&text, &about);
+    tt_check_alloc_lines(&text, &about);
     if (about.words.free_thread != tt_thread_number())
         tt_text_add(
             &text, "freed by thread %u, %llu ms ago\n", about.words.free_thread,
@@ -155,7 +153,7 @@ enum tether_outcome tether_check_enqueued(tether_phantom ref,
         tt_text_add(&text, " entered its queue: ");
         tt_check_alive_words(&text, &about);
         tt_text_add(&text, "\n");
-        alloc_lines(&text, &about);
+        tt_check_alloc_lines(&text, &about);
     } else {
         tt_text_add(&text, "no record of ");
         tt_check_name(&text, about.name);
@@ -195,8 +193,8 @@ enum tether_outcome tether_check_none_alive(void (*function)(void),
     if (!passed) {
         tt_check_begin(&text, why);
         tt_text_count(&text, sites.blocks, "block");
-        tt_text_add(&text, " of `%.*s` %s still alive: ", NAME_MAX_SHOWN, name,
-                    sites.blocks == 1 ? "is" : "are");
+        tt_text_add(&text, " of `%.*s` %s still alive: ", TT_CHECK_NAME_MAX,
+                    name, sites.blocks == 1 ? "is" : "are");
         tt_text_size(&text, (uint64_t)sites.bytes);
         tt_text_add(&text, "\n");
         tt_sites_sort(&sites);
@@ -209,125 +207,4 @@ enum tether_outcome tether_check_none_alive(void (*function)(void),
     tt_sites_drop(&sites);
     tt_leave();
     return passed ? TETHER_PASSED : TETHER_FAILED;
-}
-
-/* ---- waits ---- */
-
-/* '(63 polls in 501 ms)' */
-static void polls_add(struct tt_text *text, const struct tether_wait *wait)
-{
-    tt_text_add(text, " (");
-    tt_text_count(text, wait->polls, "poll");
-    tt_text_add(text, " in %u ms)", wait->elapsed_ms);
-}
-
-static void refused_text(struct tt_text *text, const char *expression,
-                         const struct tether_wait *wait)
-{
-    tt_text_add(text,
-                "the options of the wait for `%.*s` contradict each "
-                "other",
-                NAME_MAX_SHOWN, expression);
-    if (wait->text)
-        tt_text_add(text, ": `%.*s`", NAME_MAX_SHOWN, wait->text);
-    tt_text_add(text, "\nwrite .within_ms for EVENTUALLY, .for_ms for "
-                      "CONSISTENTLY, and .every_ms above 0 and below either\n");
-}
-
-static void eventually_text(struct tt_text *text, const char *expression,
-                            const struct tether_wait *wait)
-{
-    tt_text_add(text, "`%.*s` did not become true within %u ms", NAME_MAX_SHOWN,
-                expression, wait->within_ms ? wait->within_ms : WITHIN_MS);
-    polls_add(text, wait);
-    tt_text_add(text, "\n");
-}
-
-static void consistently_text(struct tt_text *text, const char *expression,
-                              const struct tether_wait *wait)
-{
-    tt_text_add(text,
-                "`%.*s` did not stay true for %u ms: it broke after "
-                "%u ms, at poll %u\n",
-                NAME_MAX_SHOWN, expression,
-                wait->for_ms ? wait->for_ms : FOR_MS, wait->elapsed_ms,
-                wait->polls);
-}
-
-static enum tether_outcome wait_judge(tether_status status,
-                                      enum tether_poll_kind kind,
-                                      const char *expression,
-                                      const struct tether_wait *wait,
-                                      struct tether_message *why)
-{
-    struct tt_text text;
-    if (status == TETHER_OK)
-        return TETHER_PASSED;
-    tt_check_begin(&text, why);
-    if (status == TETHER_REFUSED)
-        refused_text(&text, expression, wait);
-    else if (kind == TETHER_POLL_EVENTUALLY)
-        eventually_text(&text, expression, wait);
-    else
-        consistently_text(&text, expression, wait);
-    tt_check_end(&text);
-    return TETHER_FAILED;
-}
-
-enum tether_outcome tether_check_eventually(tether_predicate is_true, void *ctx,
-                                            const char *expression,
-                                            struct tether_wait *wait,
-                                            struct tether_message *why)
-{
-    return wait_judge(tether_eventually(is_true, ctx, wait),
-                      TETHER_POLL_EVENTUALLY, expression, wait, why);
-}
-
-enum tether_outcome tether_check_consistently(tether_predicate is_true,
-                                              void *ctx, const char *expression,
-                                              struct tether_wait *wait,
-                                              struct tether_message *why)
-{
-    return wait_judge(tether_consistently(is_true, ctx, wait),
-                      TETHER_POLL_CONSISTENTLY, expression, wait, why);
-}
-
-enum tether_outcome tether_check_polling(const struct tether_polling *polling,
-                                         const char *expression,
-                                         struct tether_message *why)
-{
-    char question[NAME_MAX_SHOWN + 1];
-    const size_t len = TT_MIN(tt_option_first(expression), sizeof question - 1);
-    memcpy(question, expression, len);
-    question[len] = '\0';
-    return wait_judge(polling->status, (enum tether_poll_kind)polling->kind,
-                      question, &polling->wait, why);
-}
-
-enum tether_outcome
-tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
-                                  struct tether_message *why)
-{
-    struct tt_ref_about about;
-    struct tt_text text;
-    const tether_status status = tether_eventually_collected(ref, wait);
-    if (status == TETHER_OK)
-        return TETHER_PASSED;
-    if (status == TETHER_BLIND)
-        return tt_check_unchecked(why, tt_check_blind(ref.bits));
-    tt_enter();
-    tt_ref_about("tether_check_eventually_collected", ref.bits, &about);
-    tt_check_begin(&text, why);
-    if (status == TETHER_REFUSED) {
-        refused_text(&text, about.name, wait);
-    } else {
-        tt_check_alive_words(&text, &about);
-        tt_text_add(&text, "\n  %u ms later; waited for at most %u ms\n",
-                    wait->elapsed_ms,
-                    wait->within_ms ? wait->within_ms : WITHIN_MS);
-        alloc_lines(&text, &about);
-    }
-    tt_check_end(&text);
-    tt_leave();
-    return TETHER_FAILED;
 }

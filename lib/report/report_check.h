@@ -9,6 +9,8 @@
 
 #include <tether/check.h>
 
+#define TT_CHECK_NAME_MAX 200 /* bytes shown of a user's expression */
+
 /* Between these two a message is written. */
 void tt_check_begin(struct tt_text *text, struct tether_message *why);
 void tt_check_end(struct tt_text *text);
@@ -25,6 +27,10 @@ void tt_check_name(struct tt_text *text, const char *name);
 
 /* Adds '`alice` is still alive: 96 B, allocated by session_new (cache.c:41)' */
 void tt_check_alive_words(struct tt_text *text,
+                          const struct tt_ref_about *about);
+
+/* Adds the lines of its allocation's stack. */
+void tt_check_alloc_lines(struct tt_text *text,
                           const struct tt_ref_about *about);
 
 #endif

@@ -28,6 +28,9 @@ static void checks_vanish(char *object)
     ASSERT_NONE_ALIVE(warm);
     ASSERT_EVENTUALLY(runs == -1, .within_ms = 10000);
     ASSERT_CONSISTENTLY(runs == -1);
+    ASSERT_EVENTUALLY_IS(runs, ==, -1, .within_ms = 10000);
+    ASSERT_CONSISTENTLY_IS(object, ==, "x");
+    ASSERT_EVENTUALLY(runs || STOP_WAITING("no"), .at_least_ms = 1);
     if (runs)
         ASSERT_EVENTUALLY_COLLECTED(ref);
     else

@@ -14,7 +14,9 @@
     defined(ASSERT_QUEUE_EMPTY) || defined(EXPECT_QUEUE_EMPTY) ||             \
     defined(ASSERT_EVENTUALLY) || defined(EXPECT_EVENTUALLY) ||               \
     defined(ASSERT_CONSISTENTLY) || defined(EXPECT_CONSISTENTLY) ||           \
-    defined(ASSERT_EVENTUALLY_COLLECTED) ||                                   \
+    defined(ASSERT_EVENTUALLY_IS) || defined(EXPECT_EVENTUALLY_IS) ||         \
+    defined(ASSERT_CONSISTENTLY_IS) || defined(EXPECT_CONSISTENTLY_IS) ||     \
+    defined(STOP_WAITING) || defined(ASSERT_EVENTUALLY_COLLECTED) ||          \
     defined(EXPECT_EVENTUALLY_COLLECTED)
 #    error "an unprefixed name is there"
 #endif
@@ -51,6 +53,11 @@ Test(prefixed, all,
     TETHER_EXPECT_EVENTUALLY(1);
     TETHER_ASSERT_CONSISTENTLY(1, .for_ms = 1);
     TETHER_EXPECT_CONSISTENTLY(1);
+    TETHER_ASSERT_EVENTUALLY_IS(1, ==, 1, .within_ms = 1);
+    TETHER_EXPECT_EVENTUALLY_IS(1, ==, 1);
+    TETHER_ASSERT_CONSISTENTLY_IS(1, ==, 1, .for_ms = 1);
+    TETHER_EXPECT_CONSISTENTLY_IS(1, ==, 1);
+    TETHER_EXPECT_EVENTUALLY(1 || TETHER_STOP_WAITING("no"));
     TETHER_ASSERT_EVENTUALLY_COLLECTED(ref, .within_ms = 1);
     TETHER_EXPECT_EVENTUALLY_COLLECTED(ref);
 }
