@@ -63,6 +63,7 @@ def declarations(clang, header):
 
 def parameter(declaration):
     kind = declaration["type"]["qualType"]
+    kind = re.sub(r" at [^)]*:\d+:\d+\)", ")", kind)  # where no name is
     name = declaration.get("name", "")
     if "(*)" in kind:
         return kind.replace("(*)", "(*%s)" % name)
