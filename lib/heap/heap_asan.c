@@ -100,7 +100,8 @@ struct pending {
 };
 
 bool heap_sanitized;
-__attribute__((weak)) void *(*const heap_own_malloc)(size_t) = NULL;
+/* Not const: compilers take a constant's value for what every file has. */
+__attribute__((weak)) void *(*heap_own_malloc)(size_t) = NULL;
 
 static struct {
     struct entry entries[TT_COUNT(entry_names) + 4];

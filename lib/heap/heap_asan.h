@@ -14,8 +14,7 @@ extern bool heap_sanitized __attribute__((visibility("hidden")));
 
 /* This library's own malloc, whoever serves the program; NULL where it is not
  * linked in (unit tests under a sanitizer). */
-extern void *(*const heap_own_malloc)(size_t)
-    __attribute__((visibility("hidden")));
+extern void *(*heap_own_malloc)(size_t) __attribute__((visibility("hidden")));
 
 /* Looks who serves the program. */
 void heap_sanitizer_look(void);

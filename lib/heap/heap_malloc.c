@@ -248,7 +248,7 @@ ENTRY size_t malloc_usable_size(void *address)
 
 /* What heap_asan.c compares the program's malloc with. */
 static void *malloc_here(size_t size) __attribute__((alias("malloc")));
-void *(*const heap_own_malloc)(size_t) = malloc_here;
+void *(*heap_own_malloc)(size_t) = malloc_here;
 
 /* Names under which glibc's heap is reached too. */
 void cfree(void *address) ALIAS(free);
