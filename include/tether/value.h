@@ -61,6 +61,7 @@ TETHER_VALUE_MAKE_(tether_value_double_, double, TETHER_VALUE_DOUBLE, real,
                    (long double))
 TETHER_VALUE_MAKE_(tether_value_long_double_, long double,
                    TETHER_VALUE_LONG_DOUBLE, real, )
+TETHER_ADDRESS_ONLY(1)
 TETHER_VALUE_MAKE_(tether_value_pointer_, const volatile void *,
                    TETHER_VALUE_POINTER, as.object, )
 TETHER_VALUE_MAKE_(tether_value_string_, const char *, TETHER_VALUE_STRING,

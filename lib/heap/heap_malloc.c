@@ -247,7 +247,10 @@ ENTRY size_t malloc_usable_size(void *address)
 }
 
 /* What heap_asan.c compares the program's malloc with. */
-static void *malloc_here(size_t size) __attribute__((alias("malloc")));
+extern void *malloc_here(size_t size) __attribute__((visibility("hidden")));
+/* By the assembler, as clang takes an alias for what it stands for, which is
+ * the program's malloc, whoever has it. */
+__asm__(".globl malloc_here\n.hidden malloc_here\n.set malloc_here, malloc");
 void *(*heap_own_malloc)(size_t) = malloc_here;
 
 /* Names under which glibc's heap is reached too. */

@@ -68,7 +68,7 @@ Test(compare, strings_by_content)
 
 Test(compare, pointers_by_address)
 {
-    int pair[2];
+    int pair[2] = { 0 };
     cr_assert(order_is(V(&pair[0]), V((void *)pair), 0));
     cr_assert(order_is(V(&pair[0]), V(&pair[1]), -1));
     cr_assert(order_is(V(&pair[0]), V(NULL), 1));
