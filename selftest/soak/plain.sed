@@ -4,3 +4,5 @@ s/\([0-9]+\.[0-9]+s\)/(TIME)/g
 s/[0-9]+(\.[0-9]+)? ms/N ms/g
 s/seed [0-9]+/seed N/g
 s/[0-9]+ operations/N operations/g
+# The table: peaks of several threads are lower bounds.
+/^\[heap\]/d
