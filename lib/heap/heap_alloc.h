@@ -28,14 +28,6 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call);
 /* A pointer that is no live block. Reports it; the heap stays sound. */
 void misuse_tell(const void *address, void *frame, const char *call);
 
-/* Keeps errno over mimalloc's work without a call into libc. */
-extern ptrdiff_t errno_offset __attribute__((visibility("hidden")));
-
-TT_INLINE int *errno_place(void)
-{
-    return (int *)((char *)__builtin_thread_pointer() + errno_offset);
-}
-
 /* The stack id of an allocation under way. */
 TT_INLINE uint32_t stack_of_alloc(void *frame)
 {

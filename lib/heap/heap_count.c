@@ -11,10 +11,6 @@
 #include "heap/heap_asan.h"
 #include "os/os.h"
 
-#include <errno.h>
-
-ptrdiff_t errno_offset;
-
 static tt_site_fn site_watch;
 
 void tt_heap_watch_sites(tt_site_fn see)
@@ -96,7 +92,6 @@ struct tt_block count_facts_after(const struct tt_block *from, size_t size,
 /* Lets the common path in where nothing speaks against it. */
 static void fast_open(struct tt_slot *slot)
 {
-    errno_offset = (char *)&errno - (char *)__builtin_thread_pointer();
     const bool open = slot && !slot->ignored && !tt_self.inside &&
                       !tt_self.one_time && !site_watch_now() && !heap_sanitized;
     tt_self.fast = open ? slot : NULL;
