@@ -6,7 +6,6 @@
  */
 #include "budget/budget_options.h"
 
-#include "base/base_options.h"
 #include "base/base_text.h"
 #include "os/os.h"
 
@@ -24,15 +23,6 @@ struct merge {
 static bool is_count(enum tether_limit limit)
 {
     return limit == TETHER_MAX_COUNT || limit == TETHER_MIN_COUNT;
-}
-
-/* "TETHER_MAX_HEAP" */
-static void variable_name(enum tether_limit limit, char name[32])
-{
-    snprintf(name, 32, "TETHER_%s", tt_limit_name(limit));
-    for (char *at = name; *at; at++)
-        if (*at >= 'a' && *at <= 'z')
-            *at = (char)(*at - 'a' + 'A');
 }
 
 static void item_add(struct merge *merge, const char *item, size_t len)
@@ -78,8 +68,7 @@ static bool limit_from_environment(struct merge *merge, enum tether_limit limit,
 static bool limit_merge(struct merge *merge, enum tether_limit limit)
 {
     const struct tether_budget *from = NULL;
-    char variable[32];
-    variable_name(limit, variable);
+    const char *const variable = budget_variable(limit);
     if (limit_take(merge, merge->suite, limit))
         from = merge->suite;
     if (limit_take(merge, merge->test, limit))
@@ -96,21 +85,15 @@ static bool limit_merge(struct merge *merge, enum tether_limit limit)
     return true;
 }
 
-/* Was a field that is no limit given? */
-static bool given(const struct tether_budget *budget, const char *field)
-{
-    return tt_option_written(budget->full ? budget->full : budget->text, field);
-}
-
 static void rest_take(struct merge *merge, const struct tether_budget *from)
 {
     if (!from)
         return;
-    if (from->on_breach || given(from, "on_breach"))
+    if (from->on_breach || budget_gives(from, "on_breach"))
         merge->to->on_breach = from->on_breach;
-    if (from->fixtures || given(from, "fixtures"))
+    if (from->fixtures || budget_gives(from, "fixtures"))
         merge->to->fixtures = from->fixtures;
-    if (from->warm_up || given(from, "warm_up"))
+    if (from->warm_up || budget_gives(from, "warm_up"))
         merge->to->warm_up = from->warm_up;
 }
 

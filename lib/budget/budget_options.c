@@ -28,6 +28,11 @@ const char *tt_limit_name(enum tether_limit limit)
     return limits[limit].name;
 }
 
+const char *budget_variable(enum tether_limit limit)
+{
+    return limits[limit].variable;
+}
+
 static uint64_t *value_of(struct tether_budget *budget, enum tether_limit limit)
 {
     return (uint64_t *)((char *)budget + limits[limit].offset);
@@ -57,6 +62,11 @@ void tether_budget_set(struct tether_budget *budget, enum tether_limit limit,
     budget->set |= 1u << limit;
 }
 
+bool budget_gives(const struct tether_budget *budget, const char *field)
+{
+    return tt_option_written(budget->full ? budget->full : budget->text, field);
+}
+
 int tether_budget_get(const struct tether_budget *budget,
                       enum tether_limit limit, uint64_t *value)
 {
@@ -66,8 +76,7 @@ int tether_budget_get(const struct tether_budget *budget,
     if (value)
         *value = found;
     return found != 0 || (budget->set & 1u << limit) ||
-           tt_option_written(budget->full ? budget->full : budget->text,
-                             limits[limit].name);
+           budget_gives(budget, limits[limit].name);
 }
 
 static bool is_word(const char *item, size_t len, const char *word)

@@ -14,6 +14,12 @@ struct budget_state {
     bool broken;
 };
 
+/* The environment variable of a limit: "TETHER_MAX_HEAP". */
+const char *budget_variable(enum tether_limit limit);
+
+/* Does '.field =' stand in the budget's option list? */
+bool budget_gives(const struct tether_budget *budget, const char *field);
+
 /* The item of the budget's option list that sets 'limit', as written.
  * NULL, with *len 0, when it was set in another way. */
 const char *budget_written(const struct tether_budget *budget,

@@ -120,6 +120,9 @@ void tt_thread_numbers(struct tt_numbers *numbers);
 /* The innermost scope that is open; NULL: none. */
 struct tt_scope *tt_scope_inner(void);
 
+/* The outermost, the window where one is open; NULL: none. */
+struct tt_scope *tt_scope_outermost(void);
+
 /* Leaves all threads but the calling one that exist now out of all counts. */
 void tt_threads_ignore_others(void);
 

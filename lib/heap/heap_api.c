@@ -22,14 +22,6 @@ static void stats_fill(struct tether_stats *stats,
     };
 }
 
-static struct tt_scope *scope_outermost(void)
-{
-    struct tt_scope *scope = tt_scope_inner();
-    while (scope && scope->outer)
-        scope = scope->outer;
-    return scope;
-}
-
 tether_status tether_stats(struct tether_stats *stats)
 {
     struct tt_numbers numbers;
@@ -38,7 +30,7 @@ tether_status tether_stats(struct tether_stats *stats)
     memset(stats, 0, sizeof *stats);
     if (!tt_heap_sees())
         return TETHER_BLIND;
-    tt_scope_numbers(scope_outermost(), &numbers);
+    tt_scope_numbers(tt_scope_outermost(), &numbers);
     stats_fill(stats, &numbers);
     return TETHER_OK;
 }

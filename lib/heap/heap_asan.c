@@ -398,7 +398,7 @@ static bool realloc_is_followed(void)
     struct tt_block block;
     uint8_t kind;
     void *const first = probe_realloc(NULL, 24);
-    const bool known = tt_shadow_flags(first, TT_BLOCK_KEEP, 0);
+    const bool known = tt_block_flags(first, TT_BLOCK_KEEP, 0);
     void *const second = probe_realloc(first, 4000);
     const bool followed = block_at(second, &block, &kind) &&
                           block.size == 4000 && block.flags & TT_BLOCK_KEEP;

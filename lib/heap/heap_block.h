@@ -164,12 +164,6 @@ bool block_at(const void *address, struct tt_block *block, uint8_t *kind);
 void block_read(struct region *region, uintptr_t address, uint8_t kind,
                 struct tt_block *block);
 
-/* The interposed heap's part of heap.h; see there. */
-bool tt_shadow_find(const void *pointer, struct tt_block *block)
-    TETHER_ADDRESS_ONLY(1);
-void tt_shadow_visit(bool (*see)(const struct tt_block *, void *), void *ctx);
-bool tt_shadow_flags(const void *pointer, uint32_t set, uint32_t clear);
-
 /* For the fork handlers. */
 void shadow_lock(void);
 void shadow_unlock(void);

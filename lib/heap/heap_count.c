@@ -76,9 +76,7 @@ struct tt_block count_facts_after(const struct tt_block *from, size_t size,
                                   uint32_t flags, uint32_t stack)
 {
     struct tt_block facts = *from;
-    const struct tt_scope *outer = tt_scope_inner();
-    while (outer && outer->outer)
-        outer = outer->outer;
+    const struct tt_scope *const outer = tt_scope_outermost();
     facts.size = size;
     facts.stack = stack;
     facts.flags =

@@ -273,6 +273,14 @@ struct tt_scope *tt_scope_inner(void)
     return __atomic_load_n(&ledger.inner, __ATOMIC_ACQUIRE);
 }
 
+struct tt_scope *tt_scope_outermost(void)
+{
+    struct tt_scope *scope = tt_scope_inner();
+    while (scope && scope->outer)
+        scope = scope->outer;
+    return scope;
+}
+
 void ledger_old_block(struct tt_slot *slot, uint32_t epoch, int64_t bytes,
                       int64_t blocks)
 {

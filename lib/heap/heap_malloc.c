@@ -141,16 +141,22 @@ ENTRY void free(void *address)
         free_rest(address);
 }
 
-ENTRY void *realloc(void *address, size_t size)
+TT_INLINE void *realloc_by(void *address, size_t size, void *frame,
+                           const char *call)
 {
     if (!address)
-        return alloc_slow(&(struct request){ .size = size, .frame = FRAME });
+        return alloc_slow(&(struct request){ .size = size, .frame = frame });
     if (size == 0) {
         /* As glibc does. */
-        free_slow(address, FRAME, "realloc");
+        free_slow(address, frame, call);
         return NULL;
     }
-    return realloc_slow(address, size, FRAME, "realloc");
+    return realloc_slow(address, size, frame, call);
+}
+
+ENTRY void *realloc(void *address, size_t size)
+{
+    return realloc_by(address, size, FRAME, "realloc");
 }
 
 ENTRY void *reallocarray(void *address, size_t count, size_t each)
@@ -160,13 +166,7 @@ ENTRY void *reallocarray(void *address, size_t count, size_t each)
         errno = ENOMEM;
         return NULL;
     }
-    if (!address)
-        return alloc_slow(&(struct request){ .size = size, .frame = FRAME });
-    if (size == 0) {
-        free_slow(address, FRAME, "reallocarray");
-        return NULL;
-    }
-    return realloc_slow(address, size, FRAME, "reallocarray");
+    return realloc_by(address, size, FRAME, "reallocarray");
 }
 
 /* Rounds up to a power of two as glibc's memalign does. 0: it cannot be. */
@@ -181,17 +181,6 @@ static size_t alignment_up(size_t alignment)
 }
 
 ENTRY void *memalign(size_t alignment, size_t size)
-{
-    const size_t power = alignment_up(alignment);
-    if (power == 0) {
-        errno = EINVAL;
-        return NULL;
-    }
-    return alloc_slow(
-        &(struct request){ .size = size, .alignment = power, .frame = FRAME });
-}
-
-ENTRY void *aligned_alloc(size_t alignment, size_t size)
 {
     const size_t power = alignment_up(alignment);
     if (power == 0) {
@@ -252,6 +241,9 @@ extern void *malloc_here(size_t size) __attribute__((visibility("hidden")));
  * the program's malloc, whoever has it. */
 __asm__(".globl malloc_here\n.hidden malloc_here\n.set malloc_here, malloc");
 void *(*heap_own_malloc)(size_t) = malloc_here;
+
+/* The same function in glibc 2.36, too. */
+void *aligned_alloc(size_t alignment, size_t size) ALIAS(memalign);
 
 /* Names under which glibc's heap is reached too. */
 void cfree(void *address) ALIAS(free);

@@ -36,21 +36,6 @@ bool tt_heap_sees(void)
     return born && gone && (!heap_sanitized || tt_heap_is_sanitized());
 }
 
-bool tt_block_find(const void *address, struct tt_block *block)
-{
-    return tt_shadow_find(address, block);
-}
-
-void tt_blocks_visit(bool (*see)(const struct tt_block *, void *), void *ctx)
-{
-    tt_shadow_visit(see, ctx);
-}
-
-bool tt_block_flags(const void *address, uint32_t set, uint32_t clear)
-{
-    return tt_shadow_flags(address, set, clear);
-}
-
 void tt_heap_lock(void)
 {
     ledger_lock();

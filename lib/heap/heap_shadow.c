@@ -196,7 +196,7 @@ static uintptr_t start_before(uintptr_t address, uintptr_t first)
 
 /* Looks in the 64 KiB of the address, then for a big block that covers their
  * first byte, then for a small one that reaches into them. */
-bool tt_shadow_find(const void *pointer, struct tt_block *block)
+bool tt_block_find(const void *pointer, struct tt_block *block)
 {
     const uintptr_t address = (uintptr_t)pointer;
     struct region *const region = region_of(address);
@@ -259,7 +259,7 @@ static bool region_visit(uint32_t index,
     return true;
 }
 
-void tt_shadow_visit(bool (*see)(const struct tt_block *, void *), void *ctx)
+void tt_blocks_visit(bool (*see)(const struct tt_block *, void *), void *ctx)
 {
     const size_t count = __atomic_load_n(&regions.count, __ATOMIC_ACQUIRE);
     if (count == 0)
@@ -275,7 +275,7 @@ void tt_shadow_visit(bool (*see)(const struct tt_block *, void *), void *ctx)
     tt_mem_give(index, count * sizeof *index);
 }
 
-bool tt_shadow_flags(const void *pointer, uint32_t set, uint32_t clear)
+bool tt_block_flags(const void *pointer, uint32_t set, uint32_t clear)
 {
     const uintptr_t address = (uintptr_t)pointer;
     struct region *const region = region_of(address);

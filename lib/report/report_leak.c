@@ -109,26 +109,6 @@ static void site_text(struct tt_text *text, const struct tt_site_row *row)
                     row->stacks - 1, row->stacks == 2 ? "path" : "paths");
 }
 
-static void rest_text(struct tt_text *text, const struct tt_sites *sites)
-{
-    int64_t bytes = sites->bytes, blocks = sites->blocks;
-    for (size_t i = 0; i < sites->count && i < SITES_MAX; i++) {
-        bytes -= sites->rows[i].bytes;
-        blocks -= sites->rows[i].blocks;
-    }
-    if (blocks <= 0)
-        return;
-    tt_text_add(text, "  and ");
-    tt_text_size(text, (uint64_t)bytes);
-    tt_text_add(text, " in ");
-    tt_text_count(text, blocks, "block");
-    if (sites->count > SITES_MAX) {
-        tt_text_add(text, " at ");
-        tt_text_count(text, (int64_t)(sites->count - SITES_MAX), "other site");
-    }
-    tt_text_add(text, "\n");
-}
-
 /* 'not counted: 2 blocks kept, 3 suppressed (TETHER_SUPPRESS)' */
 static void uncounted_text(struct tt_text *text,
                            const struct tt_leak_facts *facts)
@@ -164,7 +144,7 @@ static void leak_text(const struct tt_leak_facts *facts, struct tt_sites *sites,
     verdict(facts, text);
     for (size_t i = 0; i < sites->count && i < SITES_MAX; i++)
         site_text(text, &sites->rows[i]);
-    rest_text(text, sites);
+    tt_sites_rest(text, sites, SITES_MAX);
     tt_text_add(text, "free it, or if it is meant to stay: tether_keep(ptr), "
                       "ONE_TIME { ... },\nor a line "
                       "'site: FUNCTION' in the file that TETHER_SUPPRESS "

@@ -293,12 +293,11 @@ static void row_text(struct tt_text *text, const struct tt_site_row *row,
     tt_text_add(text, "\n");
 }
 
-void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,
+void tt_sites_rest(struct tt_text *text, const struct tt_sites *sites,
                    size_t max)
 {
     int64_t bytes = sites->bytes, blocks = sites->blocks;
     for (size_t i = 0; i < sites->count && i < max; i++) {
-        row_text(text, &sites->rows[i], sites->bytes);
         bytes -= sites->rows[i].bytes;
         blocks -= sites->rows[i].blocks;
     }
@@ -313,4 +312,12 @@ void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,
         tt_text_count(text, (int64_t)(sites->count - max), "other site");
     }
     tt_text_add(text, "\n");
+}
+
+void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,
+                   size_t max)
+{
+    for (size_t i = 0; i < sites->count && i < max; i++)
+        row_text(text, &sites->rows[i], sites->bytes);
+    tt_sites_rest(text, sites, max);
 }

@@ -55,6 +55,10 @@ void tt_sites_merge(struct tt_sites *sites);
 /* Puts the sites last whose stacks end before code of the user's. */
 void tt_sites_known_first(struct tt_sites *sites);
 
+/* Adds the line for what is left after the first 'max' sites, if anything. */
+void tt_sites_rest(struct tt_text *text, const struct tt_sites *sites,
+                   size_t max);
+
 /* Adds the rows of the first 'max' sites, 80 columns wide where names allow:
  *   '  4.2 MiB  52 %  13 blocks  node_new (cache.c:77) from put (cache.c:90)'
  * and a line for what is left. */

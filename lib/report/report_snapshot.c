@@ -139,9 +139,7 @@ static bool from_counts(const struct tt_block *block, void *ctx)
 
 uint32_t tt_report_window_epoch(void)
 {
-    const struct tt_scope *scope = tt_scope_inner();
-    while (scope && scope->outer)
-        scope = scope->outer;
+    const struct tt_scope *const scope = tt_scope_outermost();
     return scope ? scope->epoch : 0;
 }
 

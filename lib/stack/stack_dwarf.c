@@ -54,32 +54,34 @@ int64_t tt_dwarf_signed(struct tt_dwarf *bytes, unsigned width)
     return (int64_t)(tt_dwarf_fixed(bytes, width) << unused) >> unused;
 }
 
-uint64_t tt_dwarf_uleb(struct tt_dwarf *bytes)
+/* Seven bits a byte, the lowest first. *shift gets the number of bits read,
+ * *last the last byte. */
+static uint64_t leb_take(struct tt_dwarf *bytes, unsigned *shift, uint8_t *last)
 {
     uint64_t value = 0;
-    uint8_t byte;
-    unsigned shift = 0;
+    *shift = 0;
     do {
-        byte = (uint8_t)tt_dwarf_fixed(bytes, 1);
-        if (shift < 64)
-            value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80);
+        *last = (uint8_t)tt_dwarf_fixed(bytes, 1);
+        if (*shift < 64)
+            value |= (uint64_t)(*last & 0x7f) << *shift;
+        *shift += 7;
+    } while (*last & 0x80);
     return value;
+}
+
+uint64_t tt_dwarf_uleb(struct tt_dwarf *bytes)
+{
+    unsigned shift;
+    uint8_t last;
+    return leb_take(bytes, &shift, &last);
 }
 
 int64_t tt_dwarf_sleb(struct tt_dwarf *bytes)
 {
-    uint64_t value = 0;
-    uint8_t byte;
-    unsigned shift = 0;
-    do {
-        byte = (uint8_t)tt_dwarf_fixed(bytes, 1);
-        if (shift < 64)
-            value |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80);
-    if (shift < 64 && byte & 0x40)
+    unsigned shift;
+    uint8_t last;
+    uint64_t value = leb_take(bytes, &shift, &last);
+    if (shift < 64 && last & 0x40)
         value |= ~(uint64_t)0 << shift;
     return (int64_t)value;
 }
