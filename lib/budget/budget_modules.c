@@ -7,11 +7,10 @@
 #include "budget/budget_options.h"
 
 #include "base/base_text.h"
-#include "os/os.h"
+#include "os/os_maps.h"
 #include "stack/stack.h"
 
 #include <dlfcn.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -33,53 +32,40 @@ static bool ranges_have(const struct tt_range *ranges, size_t count,
     return false;
 }
 
-/* Is the path's last part 'name', or that and a version: 'libfoo.so.1'? */
-static bool path_is(const char *path, size_t len, const char *name)
+/* Is the mapping's file 'name', or that and a version: 'libfoo.so.1'? */
+static bool map_is(const struct tt_map *map, const char *name)
 {
-    const char *base = path + len;
+    size_t base_len;
     const size_t name_len = strlen(name);
-    while (base > path && base[-1] != '/')
-        base--;
-    const size_t base_len = (size_t)(path + len - base);
+    const char *const base = tt_map_name(map, &base_len);
     return base_len >= name_len && memcmp(base, name, name_len) == 0 &&
            (base_len == name_len || base[name_len] == '.' ||
             base[name_len] == '-');
 }
 
-/* Reads one line of the maps. Returns the next, NULL at the end. */
-static const char *line_read(const char *line, struct tt_range *range,
-                             const char **path, size_t *len)
+static size_t ranges_find(const struct tt_text *maps, const char *name,
+                          struct tt_range *ranges, size_t max)
 {
-    const char *const end = strchr(line, '\n');
-    char *at;
-    if (!end)
-        return NULL;
-    range->start = strtoul(line, &at, 16);
-    range->end = strtoul(at + 1, &at, 16);
-    *path = memchr(line, '/', (size_t)(end - line));
-    *len = *path ? (size_t)(end - *path) : 0;
-    return end + 1;
+    size_t found = 0;
+    struct tt_map map;
+    const char *at = maps->data;
+    while (tt_maps_next(&at, &map)) {
+        if (!map_is(&map, name))
+            continue;
+        if (found && ranges[found - 1].end == map.start)
+            ranges[found - 1].end = map.end;
+        else if (found < max)
+            ranges[found++] = (struct tt_range){ map.start, map.end };
+    }
+    return found;
 }
 
 size_t module_find(const char *name, struct tt_range *ranges, size_t max)
 {
     struct tt_text maps;
-    size_t found = 0;
     tt_text_make(&maps);
-    const char *line =
-        tt_os_read_file("/proc/self/maps", &maps) ? maps.data : NULL;
-    while (line) {
-        struct tt_range range = { 0, 0 };
-        const char *path = NULL;
-        size_t len = 0;
-        line = line_read(line, &range, &path, &len);
-        if (!line || !path || !path_is(path, len, name))
-            continue;
-        if (found && ranges[found - 1].end == range.start)
-            ranges[found - 1].end = range.end;
-        else if (found < max)
-            ranges[found++] = range;
-    }
+    const size_t found =
+        tt_maps_read(&maps) ? ranges_find(&maps, name, ranges, max) : 0;
     tt_text_drop(&maps);
     return found;
 }
@@ -108,11 +94,12 @@ static void undeniable_before(const char *name)
         }
 }
 
-static void modules_add(const char *const *names, size_t count,
-                        struct tt_range *ranges, size_t max, size_t *found)
+static void modules_add(const struct tt_text *maps, const char *const *names,
+                        size_t count, struct tt_range *ranges, size_t max,
+                        size_t *found)
 {
     for (size_t i = 0; i < count; i++)
-        *found += module_find(names[i], ranges + *found, max - *found);
+        *found += ranges_find(maps, names[i], ranges + *found, max - *found);
 }
 
 void module_ranges_find(void)
@@ -135,14 +122,19 @@ void module_ranges_find(void)
                                              "freopen",
                                              "popen",
                                              "setvbuf" };
+    struct tt_text maps;
     if (modules.found)
         return;
     tt_enter();
     modules.found = true;
-    modules_add(libcs, TT_COUNT(libcs), modules.libc, TT_COUNT(modules.libc),
-                &modules.libcs);
-    modules_add(runtimes, TT_COUNT(runtimes), modules.runtime,
-                TT_COUNT(modules.runtime), &modules.runtimes);
+    tt_text_make(&maps);
+    if (tt_maps_read(&maps)) {
+        modules_add(&maps, libcs, TT_COUNT(libcs), modules.libc,
+                    TT_COUNT(modules.libc), &modules.libcs);
+        modules_add(&maps, runtimes, TT_COUNT(runtimes), modules.runtime,
+                    TT_COUNT(modules.runtime), &modules.runtimes);
+    }
+    tt_text_drop(&maps);
     for (size_t i = 0; i < TT_COUNT(functions); i++)
         undeniable_add(functions[i]);
     undeniable_before("fopen");

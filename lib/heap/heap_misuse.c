@@ -13,8 +13,8 @@
 
 #include "base/base_text.h"
 #include "os/os.h"
+#include "os/os_maps.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The words of the dead block that started at 'address': word 1, who freed
@@ -87,42 +87,18 @@ TT_COLD void misuse_tell(const void *address, void *frame, const char *call)
     tt_leave();
 }
 
-struct mapping {
-    uintptr_t start, end;
-    char access[8];
-    const char *path;
-};
-
-/* Reads one line of /proc/self/maps; returns the next one. */
-static char *mapping_read(char *line, struct mapping *map)
+static void mapping_tell(const struct tt_map *map, struct tt_text *text)
 {
-    char *const end = strchr(line, '\n');
-    char *at = line;
-    if (!end)
-        return NULL;
-    *end = '\0';
-    map->start = strtoul(at, &at, 16);
-    map->end = strtoul(at + 1, &at, 16);
-    memcpy(map->access, at + 1, 4);
-    map->access[4] = '\0';
-    const char *path = strchr(line, '/');
-    if (!path)
-        path = strchr(line, '[');
-    map->path = path ? path : "";
-    return end + 1;
-}
-
-static void mapping_tell(const struct mapping *map, struct tt_text *text)
-{
-    if (strcmp(map->path, "[stack]") == 0)
+    size_t len;
+    const char *const name = tt_map_name(map, &len);
+    if (len == 7 && memcmp(name, "[stack]", 7) == 0)
         tt_text_add(text, "is on the stack of the main thread");
-    else if (map->path[0] == '/' && map->access[1] == 'w')
-        tt_text_add(text, "is a global of %s", strrchr(map->path, '/') + 1);
-    else if (map->path[0] == '/')
-        tt_text_add(text, "is constant data or code of %s",
-                    strrchr(map->path, '/') + 1);
-    else
+    else if (map->path_len == 0 || map->path[0] != '/')
         tt_text_add(text, "is in mapped memory that no malloc returned");
+    else
+        tt_text_add(text, "is %s of %.*s",
+                    map->writable ? "a global" : "constant data or code",
+                    (int)len, name);
 }
 
 static bool is_on_this_stack(uintptr_t address)
@@ -150,18 +126,10 @@ void tt_block_tell_why_not(const void *address, struct tt_text *text)
         return;
     }
     tt_text_make(&maps);
-    bool told = false;
-    if (tt_os_read_file("/proc/self/maps", &maps)) {
-        struct mapping map;
-        for (char *line = maps.data; line && !told;) {
-            line = mapping_read(line, &map);
-            if (line && at >= map.start && at < map.end) {
-                mapping_tell(&map, text);
-                told = true;
-            }
-        }
-    }
-    if (!told)
+    struct tt_map map;
+    if (tt_maps_read(&maps) && tt_maps_find(&maps, at, &map))
+        mapping_tell(&map, text);
+    else
         tt_text_add(text, "is not mapped: no memory is there");
     tt_text_drop(&maps);
 }

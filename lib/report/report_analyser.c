@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "os/os.h"
-#include "report/report_maps.h"
+#include "os/os_maps.h"
 
 #ifndef TT_ANALYSE_RELATIVE
 #    define TT_ANALYSE_RELATIVE "../libexec/tether/tether-analyse"

@@ -32,8 +32,8 @@
 
 #include "base/base_lock.h"
 #include "os/os.h"
+#include "os/os_maps.h"
 #include "heap/heap.h"
-#include "report/report_maps.h"
 #include "report/report_sites.h"
 #include "stack/stack.h"
 
@@ -203,10 +203,8 @@ static bool module_name(uintptr_t pc, char *name, size_t size)
     }
     if (!maps_are_read || !tt_maps_find(&maps, pc, &map))
         return false;
-    const char *base = map.path + map.path_len;
-    while (base > map.path && base[-1] != '/')
-        base--;
-    const size_t len = (size_t)(map.path + map.path_len - base);
+    size_t len;
+    const char *const base = tt_map_name(&map, &len);
     if (len == 0 || len >= size)
         return false;
     memcpy(name, base, len);

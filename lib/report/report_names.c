@@ -21,7 +21,7 @@
 #include "base/base_mem.h"
 #include "base/base_time.h"
 #include "os/os.h"
-#include "report/report_maps.h"
+#include "os/os_maps.h"
 #include "stack/stack.h"
 
 #define HELLO        "tether-names 1\n"

@@ -4,11 +4,11 @@
  *
  * Hook: everything here may run inside malloc and free.
  */
-#include "report/report_maps.h"
-
-#include <string.h>
+#include "os/os_maps.h"
 
 #include "os/os.h"
+
+#include <string.h>
 
 bool tt_maps_read(struct tt_text *text)
 {
@@ -50,6 +50,7 @@ bool tt_maps_next(const char **at, struct tt_map *map)
         next++; /* '-' */
     map->end = hex_take(&next, end);
     field_skip(&next, end);
+    map->writable = end - next > 1 && next[1] == 'w';
     map->executable = end - next > 2 && next[2] == 'x';
     field_skip(&next, end);
     map->offset = hex_take(&next, end);
@@ -70,4 +71,12 @@ bool tt_maps_find(const struct tt_text *text, uintptr_t address,
         if (address >= map->start && address < map->end)
             return true;
     return false;
+}
+
+const char *tt_map_name(const struct tt_map *map, size_t *len)
+{
+    const char *const slash = memrchr(map->path, '/', map->path_len);
+    const char *const name = slash ? slash + 1 : map->path;
+    *len = (size_t)(map->path + map->path_len - name);
+    return name;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef TT_REPORT_MAPS_H
-#define TT_REPORT_MAPS_H
+#ifndef TT_OS_MAPS_H
+#define TT_OS_MAPS_H
 /*
  * The process's mapped code, read from the system and not from the loader,
  * whose functions may not be called inside malloc.
@@ -15,7 +15,7 @@ struct tt_map {
     size_t path_len;
     const char *line; /* the whole line */
     size_t line_len;
-    bool executable;
+    bool writable, executable;
 };
 
 /* Reads the maps into 'text' (made, empty). False: they cannot be had. */
@@ -27,5 +27,9 @@ bool tt_maps_next(const char **at, struct tt_map *map);
 /* Finds the mapping that holds 'address'. */
 bool tt_maps_find(const struct tt_text *text, uintptr_t address,
                   struct tt_map *map);
+
+/* Gets the last part of the mapping's path, 'len' bytes; what is no file has
+ * its whole name there: '[stack]'. */
+const char *tt_map_name(const struct tt_map *map, size_t *len);
 
 #endif
