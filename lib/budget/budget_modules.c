@@ -13,13 +13,15 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#define TAILS_MAX 3
+
 static struct {
     bool found;
     struct tt_range libc[16]; /* and Tether itself */
     size_t libcs;
     struct tt_range runtime[32]; /* the loader, Criterion and what it uses */
     size_t runtimes;
-    struct tt_range undeniable[16]; /* functions of stdio and locale */
+    struct tt_range undeniable[64]; /* functions of stdio and locale */
     size_t undeniables;
 } modules;
 
@@ -70,28 +72,24 @@ size_t module_find(const char *name, struct tt_range *ranges, size_t max)
     return found;
 }
 
-static void undeniable_add(const char *name)
+static void undeniable_range(uintptr_t at)
 {
-    const uintptr_t at = (uintptr_t)dlsym(RTLD_DEFAULT, name);
     struct tt_range *const range = &modules.undeniable[modules.undeniables];
-    if (at && modules.undeniables < TT_COUNT(modules.undeniable) &&
+    if (modules.undeniables < TT_COUNT(modules.undeniable) &&
         tt_stack_function(at, &range->start, &range->end))
         modules.undeniables++;
 }
 
-/* fopen ends in a jump to a function that has no name outside libc; its code
- * stands just before fopen's, from the same source file. */
-static void undeniable_before(const char *name)
+/* fopen, for one, ends in a jump to a function that has no name outside. */
+static void undeniable_add(const char *name)
 {
+    uintptr_t tails[TAILS_MAX];
     const uintptr_t at = (uintptr_t)dlsym(RTLD_DEFAULT, name);
-    struct tt_range *const range = &modules.undeniable[modules.undeniables];
-    if (!at || modules.undeniables == TT_COUNT(modules.undeniable))
-        return;
-    for (uintptr_t pc = at - 1; pc > at - 32; pc--)
-        if (tt_stack_function(pc, &range->start, &range->end)) {
-            modules.undeniables++;
-            return;
-        }
+    const size_t count = at ? tt_stack_tails(at, tails, TAILS_MAX) : 0;
+    if (at)
+        undeniable_range(at);
+    for (size_t i = 0; i < count; i++)
+        undeniable_range(tails[i]);
 }
 
 static void modules_add(const struct tt_text *maps, const char *const *names,
@@ -137,7 +135,6 @@ void module_ranges_find(void)
     tt_text_drop(&maps);
     for (size_t i = 0; i < TT_COUNT(functions); i++)
         undeniable_add(functions[i]);
-    undeniable_before("fopen");
     tt_leave();
 }
 

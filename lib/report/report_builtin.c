@@ -144,23 +144,6 @@ static struct tt_lock lock;
 static struct tt_text maps; /* read once a check; grows in private memory */
 static bool maps_are_read;
 
-/* A function that ends by calling another one has left the stack by then:
- * localtime's work is done by a function that libc does not export. */
-static void tails_fill(struct builtin *function)
-{
-    uintptr_t start, end, targets[16], target_start, target_end;
-    if (!tt_stack_function(function->address, &start, &end) ||
-        start != function->address)
-        return;
-    const size_t count =
-        tt_os_tail_calls(start, end, targets, TT_COUNT(targets));
-    for (size_t i = 0; i < count && function->tails_count < TAILS_MAX; i++)
-        if (tt_stack_module(targets[i]) == tt_stack_module(start) &&
-            tt_stack_function(targets[i], &target_start, &target_end) &&
-            target_start == targets[i])
-            function->tails[function->tails_count++] = targets[i];
-}
-
 /* A sanitizer stands in front of many of libc's functions, and what allocates
  * is libc's own. Leaks are judged outside malloc, where the loader may be
  * asked. */
@@ -188,9 +171,11 @@ static void addresses_fill(void)
     DEEP_FUNCTIONS(ADDRESS)
 #undef ADDRESS
     sanitizer_look_behind();
+    /* localtime's work is done by a function that libc does not export. */
     for (i = 0; i < TT_COUNT(functions); i++)
         if (functions[i].address)
-            tails_fill(&functions[i]);
+            functions[i].tails_count = tt_stack_tails(
+                functions[i].address, functions[i].tails, TAILS_MAX);
 }
 
 /* The base name of the file that holds an instruction. */

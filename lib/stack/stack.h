@@ -47,6 +47,10 @@ uint32_t tt_stack_intern(const uintptr_t *frames, unsigned depth);
  * counter. For a return address pass address - 1. */
 bool tt_stack_function(uintptr_t pc, uintptr_t *start, uintptr_t *end);
 
+/* Finds the functions of the same module that 'function' (where one starts)
+ * ends by calling: a jump leaves no frame. At most 'max'; returns how many. */
+size_t tt_stack_tails(uintptr_t function, uintptr_t *tails, size_t max);
+
 /* The start of the mapped module that holds 'pc', 0 if none. No lock. */
 uintptr_t tt_stack_module(uintptr_t pc);
 

@@ -223,6 +223,22 @@ uintptr_t tt_stack_module(uintptr_t pc)
                : 0;
 }
 
+size_t tt_stack_tails(uintptr_t function, uintptr_t *tails, size_t max)
+{
+    uintptr_t start, end, targets[16], target_start, target_end;
+    size_t found = 0;
+    if (!tt_stack_function(function, &start, &end) || start != function)
+        return 0;
+    const size_t count =
+        tt_os_tail_calls(start, end, targets, TT_COUNT(targets));
+    for (size_t i = 0; i < count && found < max; i++)
+        if (tt_stack_module(targets[i]) == tt_stack_module(start) &&
+            tt_stack_function(targets[i], &target_start, &target_end) &&
+            target_start == targets[i])
+            tails[found++] = targets[i];
+    return found;
+}
+
 void tt_stack_forget(void)
 {
     tt_rules_forget();
