@@ -80,8 +80,8 @@ const struct tether_budget *window_budget(void)
     return window.open ? window.budget : NULL;
 }
 
-/* The time zone is the one cache of libc's that is filled by functions that
- * have no name in the dynamic symbol table, so no list can know it. */
+/* The time zone is read before counting begins, so that the first test that
+ * asks for a local time is not charged with it. */
 static void libc_warm_up(void)
 {
     static bool done;

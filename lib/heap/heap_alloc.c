@@ -282,6 +282,7 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     struct tt_slot *const slot = slot_ready();
     const struct request request = { .size = size, .frame = frame };
     const uint32_t flags = count_flags(slot);
+    const bool counted = slot && is_counted(flags);
     struct tt_block from;
     uint8_t kind;
     uint32_t stack = 0;
@@ -296,12 +297,12 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     if (is_counted(from.flags) && slot)
         count_died(slot, &from);
     void *block = NULL;
-    if (!is_counted(flags) || count_take(slot, size, frame, &stack)) {
+    if (!counted || count_take(slot, size, frame, &stack)) {
         if (!stack && !(flags & TT_BLOCK_TOOL))
             stack = stack_of_alloc(frame);
         struct tt_block facts = count_facts_after(&from, size, flags, stack);
         block = realloc_block(&from, kind, &request, &facts);
-        if (!block && is_counted(flags))
+        if (!block && counted)
             count_untaken(slot, size);
         if (!block && flags & TT_BLOCK_SITE)
             count_site_left(stack, size, ledger_epoch);
@@ -313,7 +314,7 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     }
     if (from.flags & TT_BLOCK_SITE)
         count_site_left(from.stack, from.size, from.epoch);
-    if (is_counted(flags) && slot)
+    if (counted)
         count_born(slot, size);
     errno = before;
     return block;

@@ -217,10 +217,11 @@ static void move(struct tt_slot *slot, const struct pending *new,
                  const struct tt_block *from)
 {
     const uint32_t flags = count_flags(slot);
+    const bool counted = slot && is_counted(flags);
     uint32_t ask_stack = new->ask_stack;
     if (is_counted(from->flags) && slot)
         count_died(slot, from);
-    if (is_counted(flags) && !count_take(slot, new->size, NULL, &ask_stack))
+    if (counted && !count_take(slot, new->size, NULL, &ask_stack))
         count_taken(slot, new->size);
     struct tt_block to = count_facts_after(from, new->size, flags, new->stack);
     to.address = new->address;
@@ -229,7 +230,7 @@ static void move(struct tt_slot *slot, const struct pending *new,
         tell_moved(from, &to);
     if (from->flags & TT_BLOCK_SITE)
         count_site_left(from->stack, from->size, from->epoch);
-    if (is_counted(flags))
+    if (counted)
         count_born(slot, new->size);
 }
 
@@ -402,8 +403,10 @@ static bool realloc_is_followed(void)
     void *const second = probe_realloc(first, 4000);
     const bool followed = block_at(second, &block, &kind) &&
                           block.size == 4000 && block.flags & TT_BLOCK_KEEP;
+    /* The address is asked for after its death, which is no use of it. */
+    const uintptr_t gone = (uintptr_t)second;
     free(second);
-    return known && followed && !block_at(second, &block, &kind);
+    return known && followed && !block_at((void *)gone, &block, &kind);
 }
 
 void sanitizer_setup(void)
