@@ -5,6 +5,7 @@
  */
 #include "base/base.h"
 #include "budget/budget.h"
+#include "collect/collect.h"
 #include "heap/heap.h"
 #include "os/os.h"
 #include "ref/ref.h"
@@ -43,6 +44,7 @@ const char *tether_status_text(tether_status status)
 static void before_fork(void)
 {
     tt_report_lock();
+    tt_collect_lock();
     tt_ref_lock();
     tt_heap_lock();
 }
@@ -51,6 +53,7 @@ static void after_fork_in_parent(void)
 {
     tt_heap_unlock();
     tt_ref_unlock();
+    tt_collect_unlock();
     tt_report_unlock();
 }
 
@@ -58,6 +61,7 @@ static void after_fork_in_child(void)
 {
     tt_heap_child();
     tt_ref_unlock();
+    tt_collect_unlock();
     tt_report_unlock();
     tt_budget_child();
 }

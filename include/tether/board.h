@@ -25,9 +25,10 @@ struct tether_board_row {
     const char *name;          /**< of the window; lives for the call */
     struct tether_stats stats; /**< of the body, up to the end or the death */
     size_t leaked_bytes;
-    const char *unchecked; /**< why nothing was checked, or NULL */
-    int ended;             /**< not 0: the window was ended in good order */
-    int failed;            /**< not 0: a failure was told */
+    const char *unchecked;  /**< why nothing was checked, or NULL */
+    const char *collecting; /**< the collector in which it ended, or NULL */
+    int ended;              /**< not 0: the window was ended in good order */
+    int failed;             /**< not 0: a failure was told */
 };
 
 /** Makes the board with 'rows' rows and puts it into the environment.

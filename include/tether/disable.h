@@ -100,6 +100,41 @@ TETHER_END_DECLS
 #    define tether_one_time_end(...)   tether_off_one_time_end(__VA_ARGS__)
 #endif
 
+#if defined(TETHER_DISABLE_COLLECT) && !defined(TETHER_DISABLED_COLLECT)
+#    define TETHER_DISABLED_COLLECT
+TETHER_BEGIN_DECLS
+static inline tether_collector *
+tether_off_collector_add(const struct tether_collector_table *table)
+{
+    return NULL;
+}
+static inline void tether_off_collector_remove(tether_collector *collector)
+{
+}
+static inline struct tether_collection tether_off_collect(void)
+{
+    struct tether_collection nothing;
+    memset(&nothing, 0, sizeof nothing);
+    return nothing;
+}
+static inline size_t tether_off_collect_visit(
+    void (*see)(const struct tether_collector_row *row, void *ctx), void *ctx)
+{
+    return 0;
+}
+static inline const char *tether_off_collect_running(void)
+{
+    return NULL;
+}
+TETHER_END_DECLS
+#    define tether_collector_add(...) tether_off_collector_add(__VA_ARGS__)
+#    define tether_collector_remove(...) \
+        tether_off_collector_remove(__VA_ARGS__)
+#    define tether_collect()          tether_off_collect()
+#    define tether_collect_visit(...) tether_off_collect_visit(__VA_ARGS__)
+#    define tether_collect_running()  tether_off_collect_running()
+#endif
+
 #if defined(TETHER_DISABLE_BUDGET) && !defined(TETHER_DISABLED_BUDGET)
 #    define TETHER_DISABLED_BUDGET
 TETHER_BEGIN_DECLS

@@ -7,6 +7,7 @@
 #include <tether/board.h>
 #include <tether/budget.h>
 #include <tether/check.h>
+#include <tether/collect.h>
 #include <tether/eventually.h>
 #include <tether/heap.h>
 #include <tether/ref.h>

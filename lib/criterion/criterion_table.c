@@ -26,6 +26,7 @@ struct table_row {
     struct tether_stats stats;
     size_t leaked_bytes;
     bool leaked_known;
+    char *collecting; /* the collector in which a run ended, or NULL */
 };
 
 struct table {
@@ -116,6 +117,8 @@ static void table_see(const struct tether_board_row *seen, void *ctx)
     RAISE(row->leaked_bytes, seen->leaked_bytes);
     if (!seen->ended)
         row->leaked_known = false;
+    if (seen->collecting && !row->collecting)
+        row->collecting = strdup(seen->collecting);
 }
 
 /* Highest peak first; of equals, by name. */
@@ -193,6 +196,10 @@ static void table_print(struct table *table)
         qsort(table->rows, table->count, sizeof *table->rows, table_compare);
         table_rows_print(table);
     }
+    for (size_t i = 0; i < table->count; i++)
+        if (table->rows[i].collecting)
+            fprintf(stderr, "[heap] %s ended inside the collector `%s`\n",
+                    table->rows[i].name, table->rows[i].collecting);
     for (size_t i = 0; i < table->reasons_count; i++)
         fprintf(stderr, "[heap] %zu test%s unchecked: %s\n",
                 table->reasons[i].tests,
@@ -210,7 +217,9 @@ __attribute__((destructor)) static void table_after_all(void)
     fflush(stdout);
     tether_board_visit(table_see, &table);
     table_print(&table);
-    for (size_t i = 0; i < table.count; i++)
+    for (size_t i = 0; i < table.count; i++) {
         free(table.rows[i].name);
+        free(table.rows[i].collecting);
+    }
     free(table.rows);
 }

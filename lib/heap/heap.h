@@ -218,5 +218,6 @@ void tt_board_body(struct tt_scope *scope); /* NULL: the body has ended */
 void tt_board_leaked(uint64_t bytes);
 void tt_board_failed(void);
 void tt_board_ended(void);
+void tt_board_collecting(const char *name); /* NULL: no collector runs */
 
 #endif

@@ -23,10 +23,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ROW_BYTES ((size_t)4096)
-#define ROW_SLOTS 20
-#define NAME_MAX_ 256
-#define WHY_MAX   256
+#define ROW_BYTES      ((size_t)4096)
+#define ROW_SLOTS      20
+#define NAME_MAX_      256
+#define WHY_MAX        256
+#define COLLECTING_MAX 64
 
 enum row_state { ROW_FREE, ROW_OPEN, ROW_BODY, ROW_BODY_DONE, ROW_ENDED };
 
@@ -45,6 +46,7 @@ struct row {
     struct tether_stats done; /* when the body has ended */
     char name[NAME_MAX_];
     char why[WHY_MAX];
+    char collecting[COLLECTING_MAX]; /* the collector that runs */
     struct tt_slot slots[ROW_SLOTS] __attribute__((aligned(64)));
 };
 _Static_assert(sizeof(struct row) <= ROW_BYTES, "a row is one page");
@@ -196,6 +198,16 @@ void tt_board_ended(void)
         board.mine->state = ROW_ENDED;
 }
 
+void tt_board_collecting(const char *name)
+{
+    if (!board.mine)
+        return;
+    if (name)
+        snprintf(board.mine->collecting, COLLECTING_MAX, "%s", name);
+    else
+        board.mine->collecting[0] = '\0';
+}
+
 void tether_board_unchecked(const char *why)
 {
     if (board.mine)
@@ -271,6 +283,9 @@ static void row_show(const struct row *row,
         .name = row->name,
         .leaked_bytes = (size_t)row->leaked,
         .unchecked = row->why[0] ? row->why : NULL,
+        .collecting = row->state != ROW_ENDED && row->collecting[0]
+                          ? row->collecting
+                          : NULL,
         .ended = row->state == ROW_ENDED,
         .failed = (int)row->failed,
     };

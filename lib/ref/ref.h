@@ -90,6 +90,10 @@ bool tt_ref_wait(const char *call, uint64_t bits, uint64_t until_ns);
 /* Is a callback set on any queue? A sleeper then has safe points to serve. */
 bool tt_ref_callbacks(void);
 
+/* How many records the calling thread's safe points have handed to callbacks
+ * since its start. */
+uint64_t tt_ref_served(void);
+
 /* How many references are made and not dropped, and the private bytes that
  * all of them take. */
 size_t tt_ref_count(void);

@@ -39,6 +39,9 @@ static struct {
     _Atomic uint32_t callbacks; /* queues that have one */
 } queues;
 
+/* Records that this thread's safe points handed to callbacks. */
+static _Thread_local uint64_t records_served;
+
 /* The frame of this thread's safe point, 0: it is at none. */
 static _Thread_local uintptr_t safepoint_frame;
 
@@ -319,6 +322,7 @@ static void queue_serve(struct ref_queue *queue, uintptr_t mine)
         const tether_record_fn see = queue->see;
         void *const ctx = queue->ctx;
         tt_lock_give(&queue->lock);
+        records_served++;
         see(&record, ctx);
         if (!queue_lock(queue, opened))
             return; /* the callback dropped the queue */
@@ -341,6 +345,11 @@ void tether_safepoint(void)
             queue_serve(queue_at(index), mine);
     }
     safepoint_frame = 0;
+}
+
+uint64_t tt_ref_served(void)
+{
+    return records_served;
 }
 
 bool tt_ref_callbacks(void)

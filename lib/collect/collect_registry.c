@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The registry of collectors. It is a list in the order of running; who walks
+ * it remembers how far it came by (order, number of making), not by a
+ * pointer, so units may come and go between any two steps.
+ *
+ * Locks: the registry's; no callback runs under it.
+ */
+#include "collect/collect_registry.h"
+
+#include <stdio.h>
+
+#define INDEX_BITS 12
+_Static_assert(1u << INDEX_BITS == UNITS_MAX, "a handle holds an index");
+
+struct tt_registry tt_registry;
+
+/* Place 0 is nobody's. */
+static struct unit units[UNITS_MAX];
+
+uint64_t tt_unit_bits(const struct unit *unit)
+{
+    return UNIT_TAG | unit->opened << INDEX_BITS | (uint64_t)(unit - units);
+}
+
+static bool comes_after(const struct unit *unit, int order, uint64_t opened)
+{
+    return unit->order != order ? unit->order > order : unit->opened > opened;
+}
+
+static struct unit *unit_take(void)
+{
+    struct unit *const unit = tt_registry.free;
+    if (unit) {
+        tt_registry.free = unit->next;
+        return unit;
+    }
+    return tt_registry.used == UNIT_INDEX_MAX ? NULL
+                                              : &units[++tt_registry.used];
+}
+
+uint64_t tt_unit_add(const struct tether_collector_table *table)
+{
+    uint64_t bits = 0;
+    tt_lock_take(&tt_registry.lock);
+    struct unit *const unit = unit_take();
+    if (unit) {
+        *unit = (struct unit){ .opened = ++tt_registry.opened,
+                               .order = table->order,
+                               .collect = table->collect,
+                               .pending = table->pending,
+                               .ctx = table->ctx };
+        snprintf(unit->name, sizeof unit->name, "%s", table->name);
+        struct unit **link = &tt_registry.first;
+        while (*link && !comes_after(*link, unit->order, unit->opened))
+            link = &(*link)->next;
+        unit->next = *link;
+        *link = unit;
+        atomic_fetch_add(&tt_registry.count, 1);
+        bits = tt_unit_bits(unit);
+    }
+    tt_lock_give(&tt_registry.lock);
+    return bits;
+}
+
+struct unit *tt_unit_lock(const char *call, const void *handle)
+{
+    const uint64_t bits = (uint64_t)(uintptr_t)handle;
+    struct unit *const unit = &units[bits & UNIT_INDEX_MAX];
+    tt_lock_take(&tt_registry.lock);
+    if (unit->opened && tt_unit_bits(unit) == bits)
+        return unit;
+    const uint64_t opened = (bits & ~UNIT_TAG) >> INDEX_BITS;
+    const bool was =
+        (bits & UNIT_TAG) && opened && opened <= tt_registry.opened;
+    tt_lock_give(&tt_registry.lock);
+    tt_die(call, was ? "it was removed before; remove it after its last use"
+                     : "the handle is none that was ever given out: pass what "
+                       "the call that added it returned");
+}
+
+void tt_unit_remove(struct unit *unit)
+{
+    const uint64_t opened = unit->opened;
+    struct unit **link = &tt_registry.first;
+    while (*link != unit)
+        link = &(*link)->next;
+    *link = unit->next;
+    unit->opened = 0;
+    atomic_fetch_sub(&tt_registry.count, 1);
+    tt_lock_give(&tt_registry.lock);
+    tt_collect_await(opened);
+    tt_lock_take(&tt_registry.lock);
+    unit->next = tt_registry.free;
+    tt_registry.free = unit;
+    tt_lock_give(&tt_registry.lock);
+}
+
+struct unit *tt_unit_after(int order, uint64_t opened, uint64_t newest)
+{
+    struct unit *unit = tt_registry.first;
+    while (unit && (!comes_after(unit, order, opened) || unit->opened > newest))
+        unit = unit->next;
+    return unit;
+}
+
+tether_collector *
+tether_collector_add(const struct tether_collector_table *table)
+{
+    static const char call[] = "tether_collector_add";
+    if (!table)
+        tt_die(call, "'table' is NULL; give it a struct that is filled");
+    if (!table->name || !table->name[0])
+        tt_die(call, "the collector has no name; reports need one");
+    if (!table->collect)
+        tt_die(call, "`%s` has no function; fill .collect", table->name);
+    return (tether_collector *)(uintptr_t)tt_unit_add(table);
+}
+
+void tether_collector_remove(tether_collector *collector)
+{
+    if (collector)
+        tt_unit_remove(tt_unit_lock("tether_collector_remove", collector));
+}
+
+bool tt_collect_any(void)
+{
+    return atomic_load_explicit(&tt_registry.count, memory_order_relaxed) != 0;
+}
+
+void tt_collect_lock(void)
+{
+    tt_lock_take(&tt_registry.lock);
+}
+
+void tt_collect_unlock(void)
+{
+    tt_lock_give(&tt_registry.lock);
+}
+
+static const char *registry_check(void)
+{
+    const struct unit *last = NULL;
+    uint32_t listed = 0;
+    uint32_t free = 0;
+    for (const struct unit *unit = tt_registry.first; unit; unit = unit->next) {
+        if (!unit->opened || !unit->collect)
+            return "the registry lists a unit that was removed";
+        if (last && !comes_after(unit, last->order, last->opened))
+            return "the registry is out of order";
+        last = unit;
+        listed++;
+    }
+    for (const struct unit *unit = tt_registry.free; unit; unit = unit->next) {
+        if (unit->opened)
+            return "a unit is both free and used";
+        free++;
+    }
+    if (listed != atomic_load(&tt_registry.count))
+        return "the registry miscounts its units";
+    return listed + free == tt_registry.used ? NULL : "a unit was lost";
+}
+
+const char *tt_collect_check(void)
+{
+    tt_lock_take(&tt_registry.lock);
+    const char *const broken = registry_check();
+    tt_lock_give(&tt_registry.lock);
+    return broken;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_COLLECT_REGISTRY_H
+#define TT_COLLECT_REGISTRY_H
+/*
+ * The registry: collectors and domains are its units, in one order.
+ *
+ * A unit's memory is never unmapped, and a removed unit's number of making
+ * never comes again. Handles are   1 | number of its making | index, as those
+ * of queues are, so that the use of a removed one is found.
+ */
+#include "base/base.h"
+#include "base/base_lock.h"
+#include "collect/collect.h"
+
+#define UNITS_MAX      4096u
+#define UNIT_NAME_MAX  64
+#define UNIT_TAG       (UINT64_C(1) << 63)
+#define UNIT_INDEX_MAX (UNITS_MAX - 1)
+
+/* What one unit reclaimed in a collection. */
+struct unit_share {
+    uint64_t collection; /* its number, 0: it never ran */
+    unsigned rounds;
+    size_t objects;
+    size_t bytes;
+    uint64_t time_ns;
+};
+
+struct unit {
+    uint64_t opened; /* number of its making, 0: removed */
+    char name[UNIT_NAME_MAX];
+    int order;
+    tether_collect_fn collect;
+    tether_pending_fn pending;
+    void *ctx;
+    struct unit_share share;
+    struct unit *next; /* by order, then by age; removed: a free one */
+};
+
+extern struct tt_registry {
+    struct tt_lock lock;
+    struct unit *first;
+    struct unit *free;
+    uint32_t used;          /* places of 'units' that were ever taken */
+    uint64_t opened;        /* units that were ever made */
+    _Atomic uint32_t count; /* units that are there */
+} tt_registry;
+
+/* Makes a unit. 0: there is no room. */
+uint64_t tt_unit_add(const struct tether_collector_table *table);
+
+/* The unit of a handle, with the registry locked; stops the program when it
+ * is none, or was removed. */
+struct unit *tt_unit_lock(const char *call, const void *handle);
+
+/* Takes the unit out, once it does not run; the registry is locked before
+ * and not after. */
+void tt_unit_remove(struct unit *unit);
+
+/* The first unit in the order that comes after (order, opened) and was made
+ * at most as the 'newest'th. NULL: none. The registry is locked. */
+struct unit *tt_unit_after(int order, uint64_t opened, uint64_t newest);
+
+uint64_t tt_unit_bits(const struct unit *unit);
+
+/* Sleeps while the unit that was made as 'opened' is run by another thread.
+ * No lock is held. */
+void tt_collect_await(uint64_t opened);
+
+#endif
