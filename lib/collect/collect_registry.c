@@ -8,6 +8,8 @@
  */
 #include "collect/collect_registry.h"
 
+#include "collect/collect_turn.h"
+
 #include <stdio.h>
 
 #define INDEX_BITS 12
@@ -131,10 +133,12 @@ bool tt_collect_any(void)
 void tt_collect_lock(void)
 {
     tt_lock_take(&tt_registry.lock);
+    tt_turn_lock();
 }
 
 void tt_collect_unlock(void)
 {
+    tt_turn_unlock();
     tt_lock_give(&tt_registry.lock);
 }
 

@@ -99,6 +99,16 @@ void tt_collect_await(uint64_t opened)
     }
 }
 
+void tt_turn_lock(void)
+{
+    tt_lock_take(&turn.lock);
+}
+
+void tt_turn_unlock(void)
+{
+    tt_lock_give(&turn.lock);
+}
+
 const char *tether_collect_running(void)
 {
     return atomic_load(&turn.running) ? turn.name : NULL;

@@ -15,4 +15,8 @@ void tt_turn_give(void);
 void tt_turn_enter(const struct unit *unit);
 void tt_turn_leave(void);
 
+/* For the fork handlers; inside the registry's lock. */
+void tt_turn_lock(void);
+void tt_turn_unlock(void);
+
 #endif

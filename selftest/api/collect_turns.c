@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <tether/criterion.h>
 #include <time.h>
 #include <unistd.h>
@@ -201,6 +202,44 @@ Test(collect_turns, removing_waits_for_the_run_on_another_thread)
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
     cr_assert_eq(ok, 500);
+}
+
+static void *collect_until_stop(void *ctx)
+{
+    while (!stop)
+        tether_collect();
+    return ctx;
+}
+
+/* The child's first collection finds the turn of a thread that it lacks. */
+static int child_collects(void)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        _exit(tether_collect().status == TETHER_OK ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    return status;
+}
+
+Test(collect_turns, a_forked_child_collects_whoever_had_the_turn)
+{
+    static _Atomic unsigned calls;
+    pthread_t threads[2];
+    tether_collector *collector =
+        tether_collector_add(&(struct tether_collector_table){
+            .name = "alone", .collect = alone, .ctx = (void *)&calls });
+
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, collect_until_stop, NULL);
+    for (int i = 0; i < 200; i++)
+        cr_assert_eq(child_collects(), 0, "child %d", i);
+    stop = 1;
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    tether_collector_remove(collector);
 }
 
 /* ---- a safe point ---- */
