@@ -112,3 +112,9 @@ void tt_text_size(struct tt_text *text, uint64_t bytes)
     else
         tt_text_add(text, "%.1f %s", (double)bytes / (double)one, units[unit]);
 }
+
+void tt_text_end(struct tt_text *text)
+{
+    if (text->len > 0 && text->data[text->len - 1] == '\n')
+        text->data[--text->len] = '\0';
+}

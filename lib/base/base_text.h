@@ -34,4 +34,8 @@ void tt_text_bytes(struct tt_text *text, const char *bytes, size_t len);
  * multiples have no fraction. */
 void tt_text_size(struct tt_text *text, uint64_t bytes);
 
+/* Takes a last newline off, which would be an empty line in the output of
+ * whoever ends messages with one. */
+void tt_text_end(struct tt_text *text);
+
 #endif

@@ -68,6 +68,7 @@ static void breach_tell(struct budget_state *state,
         tt_budget_words.breach(facts, &text);
     else
         tt_text_add(&text, "%s broken", tt_limit_name(facts->limit));
+    tt_text_end(&text);
     struct tether_failure failure = { .kind = in_malloc ? TETHER_FAILURE_BREACH
                                                         : TETHER_FAILURE_LIMIT,
                                       .message = text.data,

@@ -70,6 +70,7 @@ void tt_budget_misuse(const struct tt_misuse_report *report)
         tt_budget_words.misuse(report, &text);
     else
         tt_text_add(&text, "bad pointer given to %s", report->call);
+    tt_text_end(&text);
     tt_failure_tell(&(struct tether_failure){
         .kind = TETHER_FAILURE_MISUSE, .message = text.data, .in_malloc = 1 });
     tt_text_drop(&text);
@@ -139,6 +140,7 @@ bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
             budget_quote(budget, TETHER_MAX_LEAKED, written, sizeof written);
     tt_text_make(&text);
     const bool broken = tt_budget_words.leak(&facts, &text);
+    tt_text_end(&text);
     if (window.budget == budget)
         tt_board_leaked(facts.bytes);
     struct tether_failure failure = { .kind = TETHER_FAILURE_LEAK,

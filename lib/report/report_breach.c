@@ -7,8 +7,9 @@
  *     64 KiB too much, by a request of 64 KiB
  *     requested by  parse_array (parse.c:88)
  *                   parse_value (parse.c:120)
- *   live at that instant, by site:
- *       4.2 MiB   52 %   13 blocks  node_new (cache.c:77) from put (cache.c:9)
+ *   live before it: 8.0 MiB in 21 blocks, by site:
+ *       4.2 MiB   52 %   13 blocks  node_new (cache.c:77)
+ *                                   from put (cache.c:9)
  *
  * Hook: everything here may run inside malloc and free.
  */
@@ -72,7 +73,7 @@ static void verdict(const struct tt_breach_facts *facts,
         tt_text_add(text, "%llu", (unsigned long long)facts->bound);
     }
     if (facts->scope)
-        tt_text_add(text, " of %.200s", facts->scope);
+        tt_text_add(text, "\n  of %.200s", facts->scope);
     tt_text_add(text, "\n");
 }
 
@@ -101,7 +102,7 @@ static void holders(const struct tt_breach_facts *facts, struct tt_text *text)
     tt_sites_sort(&sites);
     tt_sites_merge(&sites);
     if (sites.count > 0) {
-        tt_text_add(text, "live at that instant, without the request: ");
+        tt_text_add(text, "live before it: ");
         tt_text_size(text, (uint64_t)sites.bytes);
         tt_text_add(text, " in ");
         tt_text_count(text, sites.blocks, "block");

@@ -4,9 +4,8 @@
  * nothing but ask: it names and formats nothing.
  *
  *   `alice` is still alive: 96 B, allocated by session_new (cache.c:41)
- *     allocated by  session_new (cache.c:41)
- *                   cache_login (cache.c:60)
- *   nobody called free on it; whoever should have drops it too late or not
+ *     called by  cache_login (cache.c:60)
+ *   nothing has freed it yet; ...
  *
  * Hook: not inside malloc; what runs here is guarded, so that nothing of it
  * is counted as the test's.
@@ -32,12 +31,10 @@ void tt_check_begin(struct tt_text *text, struct tether_message *why)
     tt_text_fixed(text, why->text, sizeof why->text);
 }
 
-/* The last newline would be an empty line in a framework's output. */
 void tt_check_end(struct tt_text *text)
 {
     tt_names_tell_trouble(text);
-    if (text->len > 0 && text->data[text->len - 1] == '\n')
-        text->data[--text->len] = '\0';
+    tt_text_end(text);
 }
 
 enum tether_outcome tt_check_unchecked(struct tether_message *why,
@@ -71,6 +68,8 @@ void tt_check_alive_words(struct tt_text *text,
     tt_check_name(text, about->name);
     tt_text_add(text, " is still alive: ");
     tt_text_size(text, about->words.size);
+    if (tt_report_verbose())
+        tt_text_add(text, " at %p", about->object);
     tt_text_add(text, ", allocated by ");
     tt_stack_who(text, about->words.alloc_stack);
 }
@@ -80,6 +79,13 @@ void tt_check_alloc_lines(struct tt_text *text,
 {
     tt_stack_lines(text, "  allocated by  ", about->words.alloc_stack,
                    STACK_LINES_MAX);
+}
+
+void tt_check_caller_lines(struct tt_text *text,
+                           const struct tt_ref_about *about)
+{
+    tt_stack_rest(text, "  called by  ", about->words.alloc_stack,
+                  STACK_LINES_MAX);
 }
 
 enum tether_outcome tether_check_collected(tether_weak ref,
@@ -96,9 +102,9 @@ enum tether_outcome tether_check_collected(tether_weak ref,
     tt_check_begin(&text, why);
     tt_check_alive_words(&text, &about);
     tt_text_add(&text, "\n");
-    tt_check_alloc_lines(&text, &about);
-    tt_text_add(&text, "nothing has freed it yet; wait with "
-                       "ASSERT_EVENTUALLY_COLLECTED if another thread will\n");
+    tt_check_caller_lines(&text, &about);
+    tt_text_add(&text, "nothing has freed it yet; if another thread will, wait "
+                       "with\nASSERT_EVENTUALLY_COLLECTED\n");
     tt_check_end(&text);
     tt_leave();
     return TETHER_FAILED;
@@ -122,8 +128,8 @@ enum tether_outcome tether_check_alive(tether_weak ref,
     tt_text_add(&text, ", freed by ");
     tt_stack_who(&text, about.words.free_stack);
     tt_text_add(&text, "\n");
-    tt_stack_lines(&text, "  freed by      ", about.words.free_stack,
-                   STACK_LINES_MAX);
+    tt_stack_rest(&text, "  called by     ", about.words.free_stack,
+                  STACK_LINES_MAX);
     tt_check_alloc_lines(&text, &about);
     if (about.words.free_thread != tt_thread_number())
         tt_text_add(
@@ -150,14 +156,12 @@ enum tether_outcome tether_check_enqueued(tether_phantom ref,
     if (about.alive) {
         tt_text_add(&text, "no record of ");
         tt_check_name(&text, about.name);
-        tt_text_add(&text, " entered its queue: ");
-        tt_check_alive_words(&text, &about);
-        tt_text_add(&text, "\n");
+        tt_text_add(&text, " entered its queue: it is still alive\n");
         tt_check_alloc_lines(&text, &about);
     } else {
         tt_text_add(&text, "no record of ");
         tt_check_name(&text, about.name);
-        tt_text_add(&text, " entered its queue: the queue was dropped before "
+        tt_text_add(&text, " entered its queue:\nthe queue was dropped before "
                            "the object died\n");
     }
     tt_check_end(&text);
@@ -200,7 +204,7 @@ enum tether_outcome tether_check_none_alive(void (*function)(void),
         tt_sites_sort(&sites);
         tt_sites_merge(&sites);
         tt_sites_text(&text, &sites, SITES_MAX);
-        tt_stack_lines(&text, "  the first by  ", sites.rows[0].stack,
+        tt_stack_lines(&text, "  most by  ", sites.rows[0].stack,
                        STACK_LINES_MAX);
         tt_check_end(&text);
     }

@@ -33,4 +33,8 @@ void tt_check_alive_words(struct tt_text *text,
 void tt_check_alloc_lines(struct tt_text *text,
                           const struct tt_ref_about *about);
 
+/* After tt_check_alive_words: who called the place that they name. */
+void tt_check_caller_lines(struct tt_text *text,
+                           const struct tt_ref_about *about);
+
 #endif

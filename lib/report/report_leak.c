@@ -140,7 +140,6 @@ static void leak_text(const struct tt_leak_facts *facts, struct tt_sites *sites,
                       struct tt_text *text)
 {
     tt_sites_merge(sites);
-    tt_sites_known_first(sites);
     verdict(facts, text);
     for (size_t i = 0; i < sites->count && i < SITES_MAX; i++)
         site_text(text, &sites->rows[i]);

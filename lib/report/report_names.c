@@ -188,6 +188,7 @@ static void frame_take(const struct field *fields, const uintptr_t *asked,
         known = known_make(asked[index]);
     if (!known || !name)
         return;
+    name->address = asked[index];
     name->kind = kind_of(fields[2].start[0]);
     name->inlined = fields[2].start[0] == 'i';
     if (fields[3].len)
@@ -313,6 +314,7 @@ static void name_plainly(const struct tt_text *maps, uintptr_t address)
         return;
     known->first = known->last = name;
     *name = no_name;
+    name->address = address;
     if (!tt_maps_find(maps, address - 1, &map) || map.path_len == 0 ||
         map.path[0] != '/')
         return;
@@ -412,6 +414,8 @@ void tt_name_text(struct tt_text *text, const struct tt_name *name)
         tt_text_add(text, "unknown code");
         break;
     }
+    if (tt_report_verbose() && name->address)
+        tt_text_add(text, " at %#llx", (unsigned long long)name->address);
 }
 
 static void depth_tell(struct tt_text *text)
@@ -424,7 +428,7 @@ static void depth_tell(struct tt_text *text)
     names.depth_told = true;
     tt_text_add(text,
                 "stacks end after %u frames; TETHER_STACK_DEPTH=%u shows who "
-                "called %s\n",
+                "called\n%s\n",
                 tt_stack_depth, TT_MIN(tt_stack_depth * 4, TT_STACK_DEPTH_MAX),
                 module->name);
 }
@@ -443,8 +447,8 @@ void tt_names_tell_trouble(struct tt_text *text)
             continue;
         module->told = true;
         tt_text_add(text,
-                    "no debug information in %s: build it with -g, or install "
-                    "its -dbgsym package\n",
+                    "no debug information in %s:\n"
+                    "build it with -g, or install its -dbgsym package\n",
                     module->name);
     }
     tt_names_unlock();

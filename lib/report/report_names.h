@@ -38,7 +38,8 @@ struct tt_name {
     const char *function; /* NULL: not known */
     const char *path;     /* NULL: not known */
     struct tt_name_module *module;
-    uint64_t offset; /* from the symbol, or the link address in the module */
+    uint64_t offset;   /* from the symbol, or the link address in the module */
+    uintptr_t address; /* a return address */
     const struct tt_name *outer;
 };
 

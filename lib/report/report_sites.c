@@ -10,14 +10,18 @@
  */
 #include "report/report_sites.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base_mem.h"
 #include "report/report_stack.h"
 
-#define ROWS_FIRST 256
-#define MERGE_MAX  256 /* the largest rows; smaller ones stay as they are */
-#define NEIGHBOURS 2   /* frames that make a site */
+#define ROWS_FIRST      256
+#define MERGE_MAX       256 /* the largest rows; smaller ones stay so */
+#define NEIGHBOURS      2   /* frames that make a site */
+
+#define COLUMNS         71 /* 80 without what a framework puts before a line */
+#define COLUMNS_NUMBERS 34 /* of them, those before a row's names */
 
 struct gather {
     struct tt_sites *sites;
@@ -224,25 +228,13 @@ void tt_sites_merge(struct tt_sites *sites)
             row_join(&sites->rows[same], &row);
         } else {
             sites_of[kept] = pair;
-            sites->rows[kept] = row;
-            sites->rows[kept++].open = pair.runs[0].open;
+            sites->rows[kept++] = row;
         }
     }
     for (size_t i = most; i < sites->count; i++)
         sites->rows[kept++] = sites->rows[i];
     sites->count = kept;
     tt_site_rows_sort(sites->rows, kept, row_before);
-}
-
-static bool known_before(const struct tt_site_row *a,
-                         const struct tt_site_row *b)
-{
-    return a->open != b->open ? b->open : row_before(a, b);
-}
-
-void tt_sites_known_first(struct tt_sites *sites)
-{
-    tt_site_rows_sort(sites->rows, sites->count, known_before);
 }
 
 /* ---- words ---- */
@@ -253,7 +245,8 @@ void tt_text_count(struct tt_text *text, int64_t count, const char *one)
                 count == 1 ? "" : "s");
 }
 
-void tt_site_who(struct tt_text *text, uint32_t stack)
+/* 'from' stands between the two places. */
+static void site_who(struct tt_text *text, uint32_t stack, const char *from)
 {
     struct neighbours pair;
     neighbours_get(stack, &pair);
@@ -263,8 +256,30 @@ void tt_site_who(struct tt_text *text, uint32_t stack)
     }
     tt_run_text(text, &pair.runs[0]);
     if (pair.runs[1].inner) {
-        tt_text_add(text, " from ");
+        tt_text_add(text, "%s", from);
         tt_run_text(text, &pair.runs[1]);
+    }
+}
+
+void tt_site_who(struct tt_text *text, uint32_t stack)
+{
+    site_who(text, stack, " from ");
+}
+
+/* The same after a row's numbers: in two lines where one is too long. */
+static void row_who(struct tt_text *text, uint32_t stack)
+{
+    char bytes[2048];
+    struct tt_text who;
+    tt_text_fixed(&who, bytes, sizeof bytes);
+    tt_site_who(&who, stack);
+    if (who.len <= COLUMNS - COLUMNS_NUMBERS)
+        tt_text_add(text, "%s\n", who.data);
+    else {
+        char from[COLUMNS_NUMBERS + 8];
+        snprintf(from, sizeof from, "\n%*sfrom ", COLUMNS_NUMBERS, "");
+        site_who(text, stack, from);
+        tt_text_add(text, "\n");
     }
 }
 
@@ -289,8 +304,7 @@ static void row_text(struct tt_text *text, const struct tt_site_row *row,
     tt_text_fixed(&cell, bytes, sizeof bytes);
     tt_text_count(&cell, row->blocks, "block");
     column(text, 12, &cell);
-    tt_site_who(text, row->stack);
-    tt_text_add(text, "\n");
+    row_who(text, row->stack);
 }
 
 void tt_sites_rest(struct tt_text *text, const struct tt_sites *sites,

@@ -22,7 +22,6 @@ struct tt_site_row {
     int64_t stack_bytes; /* of 'stack' alone */
     unsigned stacks;     /* rows that are in this site */
     bool used;
-    bool open; /* of a site: who called is not known */
 };
 
 struct tt_sites {
@@ -52,14 +51,12 @@ void tt_site_rows_sort(struct tt_site_row *rows, size_t count,
 /* Makes sites of sorted rows. Asks for names. */
 void tt_sites_merge(struct tt_sites *sites);
 
-/* Puts the sites last whose stacks end before code of the user's. */
-void tt_sites_known_first(struct tt_sites *sites);
-
 /* Adds the line for what is left after the first 'max' sites, if anything. */
 void tt_sites_rest(struct tt_text *text, const struct tt_sites *sites,
                    size_t max);
 
-/* Adds the rows of the first 'max' sites, 80 columns wide where names allow:
+/* Adds the rows of the first 'max' sites, 80 columns wide where names
+ * allow, in a framework's output:
  *   '  4.2 MiB  52 %  13 blocks  node_new (cache.c:77) from put (cache.c:90)'
  * and a line for what is left. */
 void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,

@@ -31,10 +31,39 @@ static bool name_is_framework(const struct tt_name *name)
            starts(module, "libboxfort");
 }
 
-/* Threads and programs start in libc. */
+/* Threads and programs start in libc, and programs before that in a few
+ * instructions of their own. */
 static bool name_is_bottom(const struct tt_name *name)
 {
-    return name->module->is_libc;
+    return name->module->is_libc ||
+           (name->function && strcmp(name->function, "_start") == 0);
+}
+
+static bool name_is_main(const struct tt_name *name)
+{
+    return name->function && strcmp(name->function, "main") == 0;
+}
+
+static bool name_is_start(const struct tt_name *name)
+{
+    return name->module->is_libc && name->function &&
+           starts(name->function, "__libc_start_");
+}
+
+/* Nothing below main tells a reader anything. A program without symbols has
+ * no main, but libc still names what calls it. */
+static size_t stack_bottom(const struct tt_name **frames, size_t first,
+                           size_t count)
+{
+    for (size_t i = first; i < count; i++) {
+        if (name_is_main(frames[i]))
+            count = i + 1;
+        else if (i > first && name_is_start(frames[i]))
+            count = i;
+    }
+    while (count > first + 1 && name_is_bottom(frames[count - 1]))
+        count--;
+    return count;
 }
 
 size_t tt_stack_shown(uint32_t stack, const struct tt_name **frames, size_t max)
@@ -56,9 +85,7 @@ size_t tt_stack_shown(uint32_t stack, const struct tt_name **frames, size_t max)
     const size_t first = tt_stack_first_user(frames, count);
     if (count == 0 || frames[first]->module->is_libc)
         return count; /* libc's all the way */
-    while (count > first + 1 && name_is_bottom(frames[count - 1]))
-        count--;
-    return count;
+    return stack_bottom(frames, first, count);
 }
 
 size_t tt_stack_first_user(const struct tt_name **frames, size_t count)
@@ -176,6 +203,14 @@ void tt_run_text(struct tt_text *text, const struct tt_run *run)
 
 /* ---- words ---- */
 
+/* The run after those that tt_stack_who tells, of which 'first' is the first.
+ */
+static size_t who_end(const struct tt_run *runs, size_t count, size_t first)
+{
+    return name_collapses(runs[first].inner) && first + 1 < count ? first + 2
+                                                                  : first + 1;
+}
+
 void tt_stack_who(struct tt_text *text, uint32_t stack)
 {
     struct tt_run runs[TT_STACK_SHOWN_MAX];
@@ -186,20 +221,16 @@ void tt_stack_who(struct tt_text *text, uint32_t stack)
         return;
     }
     tt_run_text(text, &runs[first]);
-    if (name_collapses(runs[first].inner) && first + 1 < count) {
+    if (who_end(runs, count, first) == first + 2) {
         tt_text_add(text, " from ");
         tt_run_text(text, &runs[first + 1]);
     }
 }
 
-void tt_stack_lines(struct tt_text *text, const char *first, uint32_t stack,
-                    size_t max)
+static void runs_lines(struct tt_text *text, const char *first,
+                       const struct tt_run *runs, size_t count, size_t max)
 {
-    struct tt_run runs[TT_STACK_SHOWN_MAX];
-    const size_t count = tt_stack_runs(stack, runs, TT_COUNT(runs));
     const int indent = (int)strlen(first);
-    if (count == 0)
-        tt_text_add(text, "%san unknown place\n", first);
     for (size_t i = 0; i < count && i < max; i++) {
         if (i == 0)
             tt_text_add(text, "%s", first);
@@ -210,6 +241,27 @@ void tt_stack_lines(struct tt_text *text, const char *first, uint32_t stack,
     }
     if (count > max)
         tt_text_add(text, "%*s... %zu more\n", indent, "", count - max);
+}
+
+void tt_stack_rest(struct tt_text *text, const char *first, uint32_t stack,
+                   size_t max)
+{
+    struct tt_run runs[TT_STACK_SHOWN_MAX];
+    const size_t count = tt_stack_runs(stack, runs, TT_COUNT(runs));
+    if (count == 0)
+        return;
+    const size_t at = who_end(runs, count, tt_runs_first_user(runs, count));
+    runs_lines(text, first, runs + at, count - at, max);
+}
+
+void tt_stack_lines(struct tt_text *text, const char *first, uint32_t stack,
+                    size_t max)
+{
+    struct tt_run runs[TT_STACK_SHOWN_MAX];
+    const size_t count = tt_stack_runs(stack, runs, TT_COUNT(runs));
+    if (count == 0)
+        tt_text_add(text, "%san unknown place\n", first);
+    runs_lines(text, first, runs, count, max);
 }
 
 unsigned tether_stack_text(uint32_t stack, char *text, size_t size)

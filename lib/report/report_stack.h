@@ -45,6 +45,11 @@ bool tt_run_same(const struct tt_run *a, const struct tt_run *b);
  * (libjansson.so.4)'; for an open one 'somewhere in libjansson.so.4'. */
 void tt_run_text(struct tt_text *text, const struct tt_run *run);
 
+/* Adds what tt_stack_who leaves out: the callers, as tt_stack_lines does; no
+ * line where there are none. */
+void tt_stack_rest(struct tt_text *text, const char *first, uint32_t stack,
+                   size_t max);
+
 /* Names all frames of many stacks in one run of the analyser. */
 void tt_stacks_resolve(const uint32_t *stacks, size_t count);
 

@@ -42,7 +42,7 @@ static void refused_text(struct tt_text *text, const char *expression,
     if (wait->text)
         tt_text_add(text, ": `%.*s`", TT_CHECK_NAME_MAX, wait->text);
     tt_text_add(text, "\nwrite .within_ms for EVENTUALLY, .for_ms for "
-                      "CONSISTENTLY, .every_ms above 0 and up to either, and "
+                      "CONSISTENTLY,\n.every_ms above 0 and up to either, and "
                       ".at_least_ms below .within_ms\n");
 }
 
@@ -262,7 +262,7 @@ tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
         tt_text_add(&text, "\n  %u ms later; waited for at most %u ms\n",
                     wait->elapsed_ms,
                     wait->within_ms ? wait->within_ms : WITHIN_MS);
-        tt_check_alloc_lines(&text, &about);
+        tt_check_caller_lines(&text, &about);
     }
     tt_check_end(&text);
     tt_leave();

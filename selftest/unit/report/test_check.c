@@ -108,10 +108,9 @@ REPORT_TEST(collected)
     cr_assert_eq(tether_check_collected(ref, &why), TETHER_FAILED);
     expect_why("`alice` is still alive: 96 B, allocated by session_new "
                "(cache.c:41)\n"
-               "  allocated by  session_new (cache.c:41)\n"
-               "                cache_login (cache.c:60)\n"
-               "nothing has freed it yet; wait with "
-               "ASSERT_EVENTUALLY_COLLECTED if another thread will\n");
+               "  called by  cache_login (cache.c:60)\n"
+               "nothing has freed it yet; if another thread will, wait with\n"
+               "ASSERT_EVENTUALLY_COLLECTED\n");
     session_free(alice);
     cr_expect_eq(tether_check_collected(ref, &why), TETHER_PASSED);
     tether_weak_drop(ref);
@@ -124,7 +123,6 @@ REPORT_TEST(alive)
     session_free(alice);
     cr_assert_eq(tether_check_alive(ref, &why), TETHER_FAILED);
     expect_why("`alice` is dead: 96 B, freed by session_free (cache.c:70)\n"
-               "  freed by      session_free (cache.c:70)\n"
                "  allocated by  session_new (cache.c:41)\n"
                "                cache_login (cache.c:60)\n");
     tether_weak_drop(ref);
@@ -136,11 +134,10 @@ REPORT_TEST(enqueued)
     tether_queue *const queue = tether_queue_make();
     const tether_phantom ref = tether_phantom_to(alice, queue, NULL);
     cr_assert_eq(tether_check_enqueued(ref, &why), TETHER_FAILED);
-    cr_expect_eq(strncmp(why.text,
-                         "no record of `alice` entered its queue: `alice` is "
-                         "still alive: 96 B",
-                         68),
-                 0, "%s", why.text);
+    cr_expect_not_null(
+        strstr(why.text, "no record of `alice` entered its queue: it is still "
+                         "alive\n  allocated by  session_new (cache.c:41)\n"),
+        "%s", why.text);
     session_free(alice);
     cr_expect_eq(tether_check_enqueued(ref, &why), TETHER_PASSED);
     tether_phantom_drop(ref);

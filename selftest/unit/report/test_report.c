@@ -62,13 +62,11 @@ REPORT_TEST(breach_of_max_heap)
         "  61.1 KiB too much, by a request of 64 KiB\n"
         "  requested by  node_new (cache.c:77)\n"
         "                cache_put (cache.c:90)\n"
-        "live at that instant, without the request: 13.1 KiB in 14 blocks, by "
-        "site:\n"
-        "     13 KiB   99 %     13 blocks  node_new (cache.c:77) from "
-        "cache_put "
-        "(cache.c:90)\n"
-        "       96 B    1 %       1 block  session_new (cache.c:41) from "
-        "cache_login (cache.c:60)\n");
+        "live before it: 13.1 KiB in 14 blocks, by site:\n"
+        "     13 KiB   99 %     13 blocks  node_new (cache.c:77)\n"
+        "                                  from cache_put (cache.c:90)\n"
+        "       96 B    1 %       1 block  session_new (cache.c:41)\n"
+        "                                  from cache_login (cache.c:60)\n");
     for (int i = 0; i < 13; i++)
         free(nodes[i]);
     free(session);
@@ -85,8 +83,8 @@ REPORT_TEST(breach_close_to_the_bound_is_exact)
                                            .denied = true,
                                            .epoch = scope.epoch };
     tt_report_breach(&facts, &text);
-    expect_text("max_heap broken: 8388609 B live, limit 8 MiB of "
-                "WITHIN_BUDGET (t.c:4)\n"
+    expect_text("max_heap broken: 8388609 B live, limit 8 MiB\n"
+                "  of WITHIN_BUDGET (t.c:4)\n"
                 "  1 B too much, by a request of 1 B, which was denied\n"
                 "  requested by  an unknown place\n");
 }
