@@ -3,12 +3,12 @@
  * What is left at a window's end: judged cheaply first (counted, built-in
  * list), named only when something is left over.
  *
- *   3 blocks, 96 B leaked; NO_LEAKS
- *   96 B in 3 blocks, allocated by
- *     session_new (cache.c:41)
- *     cache_login (cache.c:60)
- *   meant to stay? mark it: tether_keep(ptr), ONE_TIME { ... }, or a line in
- * ...
+ *   3 blocks, 96 B leaked
+ *     96 B in 3 blocks, allocated by
+ *       session_new (cache.c:41)
+ *       cache_login (cache.c:60)
+ *   free it, or if it is meant to stay: tether_keep(ptr), ONE_TIME { ... },
+ *   or a line 'site: FUNCTION' in the file that TETHER_SUPPRESS names
  *
  * Hook: everything here may run inside malloc and free.
  */

@@ -10,7 +10,6 @@
  */
 #include "report/report_sites.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base_mem.h"
@@ -22,6 +21,7 @@
 
 #define COLUMNS         71 /* 80 without what a framework puts before a line */
 #define COLUMNS_NUMBERS 34 /* of them, those before a row's names */
+#define COLUMNS_BELOW   6  /* before names that stand below the numbers */
 
 struct gather {
     struct tt_sites *sites;
@@ -245,42 +245,49 @@ void tt_text_count(struct tt_text *text, int64_t count, const char *one)
                 count == 1 ? "" : "s");
 }
 
-/* 'from' stands between the two places. */
-static void site_who(struct tt_text *text, uint32_t stack, const char *from)
+/* Writes the two places of a site, the second one empty where it is not
+ * known. */
+static void site_places(uint32_t stack, struct tt_text places[NEIGHBOURS])
 {
     struct neighbours pair;
     neighbours_get(stack, &pair);
-    if (!pair.runs[0].inner) {
-        tt_text_add(text, "an unknown place");
-        return;
-    }
-    tt_run_text(text, &pair.runs[0]);
-    if (pair.runs[1].inner) {
-        tt_text_add(text, "%s", from);
-        tt_run_text(text, &pair.runs[1]);
+    for (size_t i = 0; i < NEIGHBOURS; i++) {
+        tt_text_make(&places[i]);
+        if (pair.runs[i].inner)
+            tt_run_text(&places[i], &pair.runs[i]);
+        else if (i == 0)
+            tt_text_add(&places[i], "an unknown place");
     }
 }
 
-void tt_site_who(struct tt_text *text, uint32_t stack)
+static void places_drop(struct tt_text places[NEIGHBOURS])
 {
-    site_who(text, stack, " from ");
+    for (size_t i = 0; i < NEIGHBOURS; i++)
+        tt_text_drop(&places[i]);
 }
 
-/* The same after a row's numbers: in two lines where one is too long. */
+/* 'a from b' after a row's numbers: in two lines where one is too long, and
+ * below the numbers where a name is longer than what is left beside them. */
 static void row_who(struct tt_text *text, uint32_t stack)
 {
-    char bytes[2048];
-    struct tt_text who;
-    tt_text_fixed(&who, bytes, sizeof bytes);
-    tt_site_who(&who, stack);
-    if (who.len <= COLUMNS - COLUMNS_NUMBERS)
-        tt_text_add(text, "%s\n", who.data);
-    else {
-        char from[COLUMNS_NUMBERS + 8];
-        snprintf(from, sizeof from, "\n%*sfrom ", COLUMNS_NUMBERS, "");
-        site_who(text, stack, from);
-        tt_text_add(text, "\n");
+    const size_t room = COLUMNS - COLUMNS_NUMBERS;
+    int indent = COLUMNS_NUMBERS;
+    struct tt_text places[NEIGHBOURS];
+    site_places(stack, places);
+    const size_t from = places[1].len ? sizeof "from " - 1 + places[1].len : 0;
+    if (places[0].len > room || from > room) {
+        indent = COLUMNS_BELOW;
+        tt_text_add(text, "\n%*s", indent, "");
+    } else {
+        tt_text_add(text, "  ");
     }
+    tt_text_add(text, "%s", places[0].data);
+    if (from && places[0].len + 1 + from <= (size_t)(COLUMNS - indent))
+        tt_text_add(text, " from %s", places[1].data);
+    else if (from)
+        tt_text_add(text, "\n%*sfrom %s", indent, "", places[1].data);
+    tt_text_add(text, "\n");
+    places_drop(places);
 }
 
 static void column(struct tt_text *text, int width, const struct tt_text *cell)
@@ -303,7 +310,7 @@ static void row_text(struct tt_text *text, const struct tt_site_row *row,
                     : 0);
     tt_text_fixed(&cell, bytes, sizeof bytes);
     tt_text_count(&cell, row->blocks, "block");
-    column(text, 12, &cell);
+    tt_text_add(text, "%12s", cell.data);
     row_who(text, row->stack);
 }
 

@@ -62,9 +62,6 @@ void tt_sites_rest(struct tt_text *text, const struct tt_sites *sites,
 void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,
                    size_t max);
 
-/* Adds 'node_new (cache.c:77) from put (cache.c:90)'. */
-void tt_site_who(struct tt_text *text, uint32_t stack);
-
 /* Adds '1 block', '13 blocks'. */
 void tt_text_count(struct tt_text *text, int64_t count, const char *one);
 
