@@ -61,7 +61,7 @@ static void after_fork_in_child(void)
 {
     tt_heap_child();
     tt_ref_unlock();
-    tt_collect_unlock();
+    tt_collect_child();
     tt_report_unlock();
     tt_budget_child();
 }

@@ -74,6 +74,98 @@ tether_collector_add(const struct tether_collector_table *table);
  *  programmer's mistake and stops. */
 TETHER_API void tether_collector_remove(tether_collector *collector);
 
+/**
+ * A domain is whoever decides when some objects die, where that is not free:
+ * a pool, a reference-counted type, an interpreter. It says which pointers are
+ * its objects, and tells each death; then weak references and all assertions
+ * on them serve its objects as they serve blocks.
+ *
+ *     static tether_domain *shapes;
+ *
+ *     shapes = tether_domain_add(&(struct tether_domain_table){
+ *         .name = "shapes", .recognise = shape_is_alive });
+ *     ...
+ *     void shape_unref(struct shape *shape)
+ *     {
+ *         if (--shape->count == 0) {
+ *             tether_domain_died(shapes, shape);
+ *             free(shape);
+ *         }
+ *     }
+ *     ...
+ *     tether_weak ref = tether_weak_in(shapes, shape);
+ */
+typedef struct tether_domain tether_domain;
+
+/** An object as its domain knows it; zeroed before the domain is asked. */
+struct tether_domain_object {
+    const void *address; /**< where it begins; NULL: where it was asked for */
+    size_t size;         /**< bytes; 0: not known */
+};
+
+/** The functions of a domain. They run on the thread that makes a reference,
+ *  collects, or checks, with no lock held, never inside malloc or free. */
+struct tether_domain_table {
+    const char *name; /**< copied; 63 bytes of it are shown */
+    int order;        /**< among collectors */
+    /** Is this, or what it points into, a live object of the domain? Not 0:
+     *  yes, and *what is filled. It may get any pointer. */
+    int (*recognise)(const void *object, struct tether_domain_object *what,
+                     void *ctx);
+    /** Called when a reference to the object is made: from now on its death
+     *  has to be told. Not 0: it will be. NULL: all deaths are told anyway. */
+    int (*watch)(const void *object, void *ctx);
+    tether_collect_fn collect;  /**< or NULL: there is nothing to collect */
+    tether_pending_fn pending;  /**< or NULL: it always runs */
+    size_t (*count)(void *ctx); /**< live objects, or NULL: not known. Its
+                                     fall measures what .collect leaves open */
+    /** Writes who holds the object, for messages: lines, each ended by a
+     *  newline, at most 'size' bytes with the NUL. NULL: not known. */
+    void (*describe)(const void *object, char *text, size_t size, void *ctx);
+    void *ctx; /**< for all of them */
+};
+
+/**
+ * Adds a domain; '*table' is copied. A table without name or .recognise is a
+ * programmer's mistake and stops.
+ *
+ * Returns it; give it back with tether_domain_remove. NULL when there are 4095
+ * domains and collectors already.
+ */
+TETHER_API tether_domain *
+tether_domain_add(const struct tether_domain_table *table);
+
+/** Removes a domain. When this returns it does not collect on another thread
+ *  and never will. NULL does nothing; removing it twice, or while
+ *  there are references to live objects of it, is a programmer's mistake and
+ *  stops. */
+TETHER_API void tether_domain_remove(tether_domain *domain);
+
+/**
+ * Tells the death of an object, by the address at which it begins: all its
+ * references read dead, then this returns. Call it before the memory can
+ * become another object's. An object without references is fine.
+ *
+ * Hook: may be called inside malloc and free. Cost: well under 1 us for an
+ * object without references.
+ */
+TETHER_API void tether_domain_died(tether_domain *domain, const void *object)
+    TETHER_ADDRESS_ONLY(2);
+
+/**
+ * Makes a weak reference to an object of a domain. In all else it is what
+ * tether_weak_to makes. A pointer that the domain does not recognise is a
+ * programmer's mistake and stops.
+ */
+TETHER_API tether_weak tether_weak_in(tether_domain *domain, const void *object)
+    TETHER_ADDRESS_ONLY(2);
+TETHER_API tether_weak tether_weak_in_at(tether_domain *domain,
+                                         const void *object, const char *name,
+                                         const char *file, unsigned line)
+    TETHER_ADDRESS_ONLY(2);
+#define tether_weak_in(domain, object) \
+    tether_weak_in_at((domain), (object), #object, __FILE__, __LINE__)
+
 /** What came of a collection. */
 struct tether_collection {
     tether_status status; /**< TETHER_OK; TETHER_BUSY with the rest 0 */
@@ -118,6 +210,22 @@ TETHER_API size_t tether_collect_visit(
 /** Gets the name of the collector that runs now, NULL if none. It may be
  *  called in a signal handler: for what reports a crash or a timeout. */
 TETHER_API const char *tether_collect_running(void);
+
+/** What became of the process's memory. */
+struct tether_release {
+    size_t rss_before_bytes; /**< resident; 0 when the system does not tell */
+    size_t rss_after_bytes;
+};
+
+/**
+ * Gives free memory back to the system: what the calling thread has freed, and
+ * what threads have that are over. The allocator lets go of areas of 32 MiB in
+ * which no block is left, and of large blocks. No object dies of it, and no
+ * count changes. First clear and collect, then release.
+ *
+ * Returns the resident memory before and after; other threads change it too.
+ */
+TETHER_API struct tether_release tether_release_memory(void);
 
 TETHER_END_DECLS
 

@@ -102,7 +102,8 @@
 
 /* --- assertions ---------------------------------------------------------- */
 
-/** The object of the tether_weak reference is dead. */
+/** The object of the tether_weak reference is dead. If it is not and there are
+ *  collectors, a collection is run first. */
 #define TETHER_ASSERT_COLLECTED(ref) \
     tether_criterion_collected((ref), TETHER_HERE_, 1)
 #define TETHER_EXPECT_COLLECTED(ref) \
@@ -150,15 +151,17 @@
  *
  *     ASSERT_EVENTUALLY(cache_len(cache) == 0, .within_ms = 500);
  *
- * Options: .within_ms (default 1000), .every_ms (1, doubling to 100), and
- * .at_least_ms: it must not be true before.
+ * Options: .within_ms (default 1000), .every_ms (1, doubling to 100),
+ * .at_least_ms: it must not be true before, and .collect = true: a collection
+ * before each poll but the first.
  */
 #define TETHER_ASSERT_EVENTUALLY(...) \
     TETHER_POLL_(TETHER_POLL_EVENTUALLY, 1, #__VA_ARGS__, __VA_ARGS__)
 #define TETHER_EXPECT_EVENTUALLY(...) \
     TETHER_POLL_(TETHER_POLL_EVENTUALLY, 0, #__VA_ARGS__, __VA_ARGS__)
 
-/** The condition is true at every poll. Options: .for_ms (200), .every_ms. */
+/** The condition is true at every poll. Options: .for_ms (200), .every_ms,
+ *  .collect. */
 #define TETHER_ASSERT_CONSISTENTLY(...) \
     TETHER_POLL_(TETHER_POLL_CONSISTENTLY, 1, #__VA_ARGS__, __VA_ARGS__)
 #define TETHER_EXPECT_CONSISTENTLY(...) \
@@ -192,7 +195,7 @@
 #define TETHER_STOP_WAITING(reason) tether_stop_waiting(reason)
 
 /** The object dies in time; its free wakes the caller. Options:
- *  .within_ms (1000), .at_least_ms. */
+ *  .within_ms (1000), .at_least_ms, .collect. */
 #define TETHER_ASSERT_EVENTUALLY_COLLECTED(...) \
     TETHER_AWAIT_(1, #__VA_ARGS__, __VA_ARGS__)
 #define TETHER_EXPECT_EVENTUALLY_COLLECTED(...) \

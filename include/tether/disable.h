@@ -117,6 +117,32 @@ static inline struct tether_collection tether_off_collect(void)
     memset(&nothing, 0, sizeof nothing);
     return nothing;
 }
+static inline tether_domain *
+tether_off_domain_add(const struct tether_domain_table *table)
+{
+    return NULL;
+}
+static inline void tether_off_domain_remove(tether_domain *domain)
+{
+}
+static inline void tether_off_domain_died(tether_domain *domain,
+                                          const void *object)
+{
+}
+static inline tether_weak tether_off_weak_in_at(tether_domain *domain,
+                                                const void *object,
+                                                const char *name,
+                                                const char *file, unsigned line)
+{
+    tether_weak ref = { 0 };
+    return ref;
+}
+static inline struct tether_release tether_off_release_memory(void)
+{
+    struct tether_release nothing;
+    memset(&nothing, 0, sizeof nothing);
+    return nothing;
+}
 static inline size_t tether_off_collect_visit(
     void (*see)(const struct tether_collector_row *row, void *ctx), void *ctx)
 {
@@ -130,6 +156,11 @@ TETHER_END_DECLS
 #    define tether_collector_add(...) tether_off_collector_add(__VA_ARGS__)
 #    define tether_collector_remove(...) \
         tether_off_collector_remove(__VA_ARGS__)
+#    define tether_domain_add(...)    tether_off_domain_add(__VA_ARGS__)
+#    define tether_domain_remove(...) tether_off_domain_remove(__VA_ARGS__)
+#    define tether_domain_died(...)   tether_off_domain_died(__VA_ARGS__)
+#    define tether_weak_in_at(...)    tether_off_weak_in_at(__VA_ARGS__)
+#    define tether_release_memory()   tether_off_release_memory()
 #    define tether_collect()          tether_off_collect()
 #    define tether_collect_visit(...) tether_off_collect_visit(__VA_ARGS__)
 #    define tether_collect_running()  tether_off_collect_running()

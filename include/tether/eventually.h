@@ -31,6 +31,8 @@ struct tether_wait {
     unsigned at_least_ms; /**< eventually: not true before; default 0 */
     unsigned for_ms;      /**< consistently: so long; default 200 */
     unsigned every_ms;    /**< between polls; default 1, doubling to 100 */
+    int collect;          /**< not 0: tether_collect before each poll but the
+                               first */
     const char *text;     /* the options as written, or NULL */
     /* results: */
     unsigned polls;      /**< questions asked; 0 when refused */
@@ -166,7 +168,8 @@ TETHER_API int tether_comparing_next(struct tether_comparing *comparing,
 
 /**
  * Waits until the object of 'ref' is dead; the free itself wakes the caller.
- * Only with .every_ms, or while a queue has a callback, does it look between.
+ * Only with .every_ms or .collect, or while a queue has a callback, does it
+ * look between.
  *
  * Returns TETHER_OK, TETHER_TIMEOUT, TETHER_TOO_EARLY, TETHER_STOPPED (by a
  * callback that ran meanwhile), TETHER_REFUSED, or TETHER_BLIND for a reference

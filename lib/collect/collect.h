@@ -20,6 +20,20 @@ struct tt_collect_sums {
 };
 void tt_collect_sums(struct tt_collect_sums *sums);
 
+/* What is known of the object of a live reference to a domain: its domain's
+ * name, and who holds it as the domain says, lines. No lock may be held. */
+struct tt_domain_about {
+    char name[64];
+    char holders[1024]; /* "" where the domain does not say */
+};
+struct tt_ref_about;
+void tt_domain_about(const struct tt_ref_about *of,
+                     struct tt_domain_about *about);
+
+/* The name alone; runs no user's function. */
+void tt_domain_name(const struct tt_ref_about *of,
+                    struct tt_domain_about *about);
+
 /* Checks the registry's invariants. Returns NULL, or the sentence that does
  * not hold. */
 const char *tt_collect_check(void);
@@ -27,5 +41,6 @@ const char *tt_collect_check(void);
 /* For the fork handlers. */
 void tt_collect_lock(void);
 void tt_collect_unlock(void);
+void tt_collect_child(void);
 
 #endif

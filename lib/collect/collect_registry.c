@@ -41,7 +41,21 @@ static struct unit *unit_take(void)
                                               : &units[++tt_registry.used];
 }
 
-uint64_t tt_unit_add(const struct tether_collector_table *table)
+uint32_t tt_unit_index(const struct unit *unit)
+{
+    return (uint32_t)(unit - units);
+}
+
+bool tt_unit_copy(uint32_t index, struct unit *copy)
+{
+    tt_lock_take(&tt_registry.lock);
+    *copy = units[index];
+    tt_lock_give(&tt_registry.lock);
+    return copy->opened != 0;
+}
+
+uint64_t tt_unit_add(const struct tether_collector_table *table,
+                     const struct domain_calls *domain)
 {
     uint64_t bits = 0;
     tt_lock_take(&tt_registry.lock);
@@ -52,13 +66,15 @@ uint64_t tt_unit_add(const struct tether_collector_table *table)
                                .collect = table->collect,
                                .pending = table->pending,
                                .ctx = table->ctx };
+        if (domain)
+            unit->domain = *domain;
         snprintf(unit->name, sizeof unit->name, "%s", table->name);
         struct unit **link = &tt_registry.first;
         while (*link && !comes_after(*link, unit->order, unit->opened))
             link = &(*link)->next;
         unit->next = *link;
         *link = unit;
-        atomic_fetch_add(&tt_registry.count, 1);
+        atomic_fetch_add(&tt_registry.count, unit->collect != NULL);
         bits = tt_unit_bits(unit);
     }
     tt_lock_give(&tt_registry.lock);
@@ -89,7 +105,7 @@ void tt_unit_remove(struct unit *unit)
         link = &(*link)->next;
     *link = unit->next;
     unit->opened = 0;
-    atomic_fetch_sub(&tt_registry.count, 1);
+    atomic_fetch_sub(&tt_registry.count, unit->collect != NULL);
     tt_lock_give(&tt_registry.lock);
     tt_collect_await(opened);
     tt_lock_take(&tt_registry.lock);
@@ -116,7 +132,7 @@ tether_collector_add(const struct tether_collector_table *table)
         tt_die(call, "the collector has no name; reports need one");
     if (!table->collect)
         tt_die(call, "`%s` has no function; fill .collect", table->name);
-    return (tether_collector *)(uintptr_t)tt_unit_add(table);
+    return (tether_collector *)(uintptr_t)tt_unit_add(table, NULL);
 }
 
 void tether_collector_remove(tether_collector *collector)
@@ -127,6 +143,7 @@ void tether_collector_remove(tether_collector *collector)
 
 bool tt_collect_any(void)
 {
+    tt_urcu_look();
     return atomic_load_explicit(&tt_registry.count, memory_order_relaxed) != 0;
 }
 
@@ -142,25 +159,33 @@ void tt_collect_unlock(void)
     tt_lock_give(&tt_registry.lock);
 }
 
+void tt_collect_child(void)
+{
+    tt_urcu_child();
+    tt_collect_unlock();
+}
+
 static const char *registry_check(void)
 {
     const struct unit *last = NULL;
     uint32_t listed = 0;
+    uint32_t collecting = 0;
     uint32_t free = 0;
     for (const struct unit *unit = tt_registry.first; unit; unit = unit->next) {
-        if (!unit->opened || !unit->collect)
+        if (!unit->opened || (!unit->collect && !unit->domain.recognise))
             return "the registry lists a unit that was removed";
         if (last && !comes_after(unit, last->order, last->opened))
             return "the registry is out of order";
         last = unit;
         listed++;
+        collecting += unit->collect != NULL;
     }
     for (const struct unit *unit = tt_registry.free; unit; unit = unit->next) {
         if (unit->opened)
             return "a unit is both free and used";
         free++;
     }
-    if (listed != atomic_load(&tt_registry.count))
+    if (collecting != atomic_load(&tt_registry.count))
         return "the registry miscounts its units";
     return listed + free == tt_registry.used ? NULL : "a unit was lost";
 }

@@ -26,13 +26,23 @@ struct unit_share {
     uint64_t time_ns;
 };
 
+/* What a domain has beside. */
+struct domain_calls {
+    int (*recognise)(const void *object, struct tether_domain_object *what,
+                     void *ctx);
+    int (*watch)(const void *object, void *ctx);
+    size_t (*count)(void *ctx);
+    void (*describe)(const void *object, char *text, size_t size, void *ctx);
+};
+
 struct unit {
     uint64_t opened; /* number of its making, 0: removed */
     char name[UNIT_NAME_MAX];
     int order;
-    tether_collect_fn collect;
+    tether_collect_fn collect; /* NULL: a domain that does not collect */
     tether_pending_fn pending;
     void *ctx;
+    struct domain_calls domain; /* .recognise is NULL: it is none */
     struct unit_share share;
     struct unit *next; /* by order, then by age; removed: a free one */
 };
@@ -43,11 +53,12 @@ extern struct tt_registry {
     struct unit *free;
     uint32_t used;          /* places of 'units' that were ever taken */
     uint64_t opened;        /* units that were ever made */
-    _Atomic uint32_t count; /* units that are there */
+    _Atomic uint32_t count; /* units that are there and collect */
 } tt_registry;
 
-/* Makes a unit. 0: there is no room. */
-uint64_t tt_unit_add(const struct tether_collector_table *table);
+/* Makes a unit; domain may be NULL. 0: there is no room. */
+uint64_t tt_unit_add(const struct tether_collector_table *table,
+                     const struct domain_calls *domain);
 
 /* The unit of a handle, with the registry locked; stops the program when it
  * is none, or was removed. */
@@ -61,7 +72,18 @@ void tt_unit_remove(struct unit *unit);
  * at most as the 'newest'th. NULL: none. The registry is locked. */
 struct unit *tt_unit_after(int order, uint64_t opened, uint64_t newest);
 
+/* Copies the unit of an index, if one is there. */
+bool tt_unit_copy(uint32_t index, struct unit *copy);
+
+/* Its index, as keys of its objects have it. */
+uint32_t tt_unit_index(const struct unit *unit);
+
 uint64_t tt_unit_bits(const struct unit *unit);
+
+/* Sees to it that liburcu is a unit while it is loaded, and in forked children
+ * that it is asked no more. */
+void tt_urcu_look(void);
+void tt_urcu_child(void);
 
 /* Sleeps while the unit that was made as 'opened' is run by another thread.
  * No lock is held. */

@@ -46,11 +46,22 @@ static size_t fallen(int64_t mine, int64_t mine_now, int64_t all,
     return most > 0 ? (size_t)most : 0;
 }
 
+/* The live objects that a domain counts; 0 where none does. */
+static size_t unit_count(const struct unit *unit)
+{
+    return unit->domain.count ? unit->domain.count(unit->ctx) : 0;
+}
+
 /* Puts numbers where the collector said nothing. */
 static void reclaimed_measure(struct tether_reclaimed *reclaimed,
+                              const struct unit *unit, size_t counted,
                               const struct levels *before)
 {
     struct levels now;
+    if (unit->domain.count && reclaimed->objects == TETHER_MEASURE) {
+        const size_t left = unit_count(unit);
+        reclaimed->objects = counted > left ? counted - left : 0;
+    }
     if (reclaimed->objects != TETHER_MEASURE &&
         reclaimed->bytes != TETHER_MEASURE)
         return;
@@ -70,12 +81,13 @@ static bool unit_run(const struct unit *unit, struct unit_share *share)
 {
     struct tether_reclaimed reclaimed = { TETHER_MEASURE, TETHER_MEASURE };
     struct levels before;
-    if (unit->pending && !unit->pending(unit->ctx))
+    if (!unit->collect || (unit->pending && !unit->pending(unit->ctx)))
         return false;
     const uint64_t begin_ns = tt_os_now_ns();
+    const size_t counted = unit_count(unit);
     levels_read(&before);
     unit->collect(&reclaimed, unit->ctx);
-    reclaimed_measure(&reclaimed, &before);
+    reclaimed_measure(&reclaimed, unit, counted, &before);
     *share = (struct unit_share){ .objects = reclaimed.objects,
                                   .bytes = reclaimed.bytes,
                                   .time_ns = tt_os_now_ns() - begin_ns };
@@ -165,6 +177,15 @@ TT_NOINLINE struct tether_collection tether_collect(void)
     sums.objects += all.objects;
     sums.bytes += all.bytes;
     return all;
+}
+
+struct tether_release tether_release_memory(void)
+{
+    struct tether_release release = { .rss_before_bytes =
+                                          tt_os_resident_bytes() };
+    tt_heap_release();
+    release.rss_after_bytes = tt_os_resident_bytes();
+    return release;
 }
 
 size_t tether_collect_visit(void (*see)(const struct tether_collector_row *,

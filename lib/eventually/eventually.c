@@ -52,9 +52,10 @@ tether_status tether_consistently(tether_predicate is_true, void *ctx,
 static void death_sleep(const char *call, uint64_t bits,
                         struct tether_polling *polling)
 {
-    const uint64_t wake_ns = polling->wait.every_ms || tt_ref_callbacks()
-                                 ? tt_polling_wake_ns(polling)
-                                 : polling->deadline_ns;
+    const uint64_t wake_ns =
+        polling->wait.every_ms || polling->wait.collect || tt_ref_callbacks()
+            ? tt_polling_wake_ns(polling)
+            : polling->deadline_ns;
     while (tt_os_now_ns() < wake_ns && !tt_ref_wait(call, bits, wake_ns))
         ;
 }
@@ -83,7 +84,7 @@ tether_status tether_eventually_collected(tether_weak ref,
         else
             death_sleep(call, ref.bits, &polling);
         if (polling.status == TETHER_EMPTY)
-            tether_safepoint();
+            tt_polling_between(&polling);
     }
     wait->polls = polling.wait.polls;
     wait->elapsed_ms = polling.wait.elapsed_ms;

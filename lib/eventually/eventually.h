@@ -19,6 +19,9 @@ void tt_polling_count(struct tether_polling *polling);
 /* Decides the wait. */
 void tt_polling_end(struct tether_polling *polling, tether_status status);
 
+/* Is done before each poll but the first: a safe point, or a collection. */
+void tt_polling_between(const struct tether_polling *polling);
+
 /* Decides it if STOP_WAITING was called. */
 bool tt_polling_stop(struct tether_polling *polling);
 

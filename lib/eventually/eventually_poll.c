@@ -16,6 +16,7 @@
 #include "os/os.h"
 
 #include <string.h>
+#include <tether/collect.h>
 #include <tether/ref.h>
 
 #define WITHIN_MS_DEFAULT 1000u
@@ -144,6 +145,14 @@ static void sleep_until(uint64_t until_ns)
         tt_futex_wait(&nobody, 0, (int64_t)(until_ns - now_ns));
 }
 
+void tt_polling_between(const struct tether_polling *polling)
+{
+    if (polling->wait.collect)
+        (void)tether_collect();
+    else
+        tether_safepoint();
+}
+
 int tether_polling_next(struct tether_polling *polling, int answer)
 {
     tether_status at_yes = TETHER_OK;
@@ -165,7 +174,7 @@ int tether_polling_next(struct tether_polling *polling, int answer)
         return 0;
     }
     sleep_until(tt_polling_wake_ns(polling));
+    tt_polling_between(polling);
     polling->asked_ns = tt_os_now_ns();
-    tether_safepoint();
     return 1;
 }

@@ -203,6 +203,10 @@ void tt_heap_stacks_start(void);
  * stderr then. False where it is not there or switched off. */
 bool tt_heap_lost_by_sanitizer(void);
 
+/* Gives free memory back to the system: that of the calling thread and of
+ * threads that have ended. Not inside malloc. */
+void tt_heap_release(void);
+
 /* Called by lib/init.c: once, and around fork. */
 void tt_heap_setup(void);
 void tt_heap_lock(void);

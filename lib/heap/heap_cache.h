@@ -62,6 +62,9 @@ TT_INLINE bool cache_give(uint64_t *words, size_t class)
     return true;
 }
 
+/* Gives all that the calling thread has to mimalloc. */
+void cache_empty(void);
+
 /* The calling thread ends: gives all to mimalloc, and takes no more. */
 void cache_close(void);
 

@@ -45,6 +45,10 @@ bool tt_os_readable(const void *from, size_t bytes);
 /* Reads a whole file (a pseudo file too) into 'text'. */
 bool tt_os_read_file(const char *path, struct tt_text *text);
 
+/* The process's memory that is in RAM now, bytes; 0 when the system does not
+ * tell. */
+size_t tt_os_resident_bytes(void);
+
 /* Gets an environment variable; works before libc is set up. NULL: unset. */
 const char *tt_os_env(const char *name);
 

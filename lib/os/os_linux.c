@@ -380,3 +380,21 @@ void tt_os_fence_all(void)
     atomic_thread_fence(memory_order_seq_cst);
     errno = before;
 }
+
+size_t tt_os_resident_bytes(void)
+{
+    char bytes[128];
+    struct tt_text text;
+    tt_text_fixed(&text, bytes, sizeof bytes);
+    if (!tt_os_read_file("/proc/self/statm", &text))
+        return 0;
+    const char *at = text.data; /* 'SIZE RESIDENT ...', pages */
+    while (*at && *at != ' ')
+        at++;
+    size_t pages = 0;
+    while (*at == ' ')
+        at++;
+    for (; *at >= '0' && *at <= '9'; at++)
+        pages = pages * 10 + (size_t)(*at - '0');
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}

@@ -14,6 +14,50 @@
 
 #include <tether/ref.h>
 
+/*
+ * An object of a domain has a key where a block has its address: a number
+ * that no address is, of the domain's index and the object's address. So it
+ * has chains of references as blocks have, and one memory may be a block to
+ * the heap and an object to a domain.
+ */
+#define TT_KEY_TAG     (UINT64_C(1) << 62)
+#define TT_KEY_SHIFT   48
+#define TT_DOMAINS_MAX 4096u
+
+TT_INLINE bool tt_key_is(uintptr_t base)
+{
+    return base & TT_KEY_TAG;
+}
+
+TT_INLINE uintptr_t tt_key_of(uint32_t domain, const void *address)
+{
+    return TT_KEY_TAG | (uintptr_t)domain << TT_KEY_SHIFT | (uintptr_t)address;
+}
+
+/* The index of a key's domain; 0 for a block's address. */
+TT_INLINE uint32_t tt_key_domain(uintptr_t base)
+{
+    return tt_key_is(base)
+               ? (uint32_t)(base >> TT_KEY_SHIFT) & (TT_DOMAINS_MAX - 1)
+               : 0;
+}
+
+TT_INLINE void *tt_key_address(uintptr_t base)
+{
+    return (void *)(base & ((UINT64_C(1) << TT_KEY_SHIFT) - 1));
+}
+
+/* How many live objects of each domain have references. */
+extern _Atomic uint32_t tt_ref_domain_objects[TT_DOMAINS_MAX];
+
+/* An object of a domain, for a new reference. */
+struct ref_ask;
+uint64_t tt_ref_make_in(const struct ref_ask *ask, uintptr_t key);
+
+/* It died: its references read dead from now on. Hook: may run inside free. */
+bool tt_ref_has(uintptr_t key);
+void tt_ref_died_in(uintptr_t key, uint32_t stack);
+
 /* For tt_heap_news. They run inside free and realloc: private memory only,
  * no user code, errno kept. */
 bool tt_ref_died(const struct tt_block *block, const struct tt_death *death);
@@ -37,7 +81,8 @@ struct tt_ref_about {
     uint64_t order;                 /* if so: its queue's nth, from 1 */
     tether_queue *queue;            /* where its record goes, or NULL */
     void *object;                   /* as given, or where it was */
-    void *base;                     /* its block's address, now or once */
+    uint32_t domain;                /* its index; 0: a block of the heap */
+    void *base;                     /* its address, now or once */
     struct tether_last_words words; /* as tether_weak_last_words has them */
 };
 void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about);

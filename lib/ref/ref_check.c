@@ -69,6 +69,8 @@ static const char *chain_check(uint32_t first, size_t *slots)
         index = slot->live.chain_next;
     } while (index != first);
     struct tt_block block;
+    if (tt_key_is(base))
+        return NULL;
     if (!tt_block_find((void *)base, &block) || block.address != (void *)base)
         return "the table holds a block that is not alive";
     return block.flags & TT_BLOCK_REF

@@ -135,26 +135,48 @@ static struct ref_entry *entry_make(const struct ref_ask *ask)
     return entry;
 }
 
-/* Fills a fresh slot and lets it be seen. The shard is locked. */
-static uint64_t slot_begin(struct shard *shard, uint32_t index,
-                           const struct ref_ask *ask,
-                           const struct tt_block *block,
-                           struct ref_entry *entry, uint32_t place)
+uint64_t tt_slot_begin(struct shard *shard, const struct ref_ask *ask,
+                       uintptr_t base, bool known, struct ref_entry *entry,
+                       uint32_t place)
 {
+    const uint32_t index = tt_slot_take(shard);
+    if (!index)
+        return 0;
     struct ref_slot *const slot = slot_at(index);
     const uint64_t bits = tt_slot_next_bits(slot, index);
-    atomic_store_explicit(&slot->base, (uintptr_t)block->address,
-                          memory_order_relaxed);
+    atomic_store_explicit(&slot->base, base, memory_order_relaxed);
     atomic_store_explicit(&slot->object, (uintptr_t)ask->object,
                           memory_order_relaxed);
+    slot->size = ask->size;
     slot->place = place;
     slot->entry = entry;
     if (entry)
         entry->bits = bits;
-    tt_table_add(shard, index, block->flags & TT_BLOCK_REF);
+    tt_table_add(shard, index, known);
     atomic_store_explicit(&slot->state, (bits >> 32 << 32) | SLOT_USED,
                           memory_order_release);
     return bits;
+}
+
+uint64_t tt_ref_no_memory(void)
+{
+    return BLIND_MEMORY;
+}
+
+/* The reference to a block that is alive; 0 if it is not any more. The shard
+ * is locked. */
+static uint64_t block_begin(struct shard *shard, const struct ref_ask *ask,
+                            const struct tt_block *block,
+                            struct ref_entry *entry, uint32_t place)
+{
+    const bool known = block->flags & TT_BLOCK_REF;
+    if (!known && !tt_block_flags(block->address, TT_BLOCK_REF, 0))
+        return 0;
+    const uint64_t bits = tt_slot_begin(shard, ask, (uintptr_t)block->address,
+                                        known, entry, place);
+    if (!bits && !known)
+        tt_block_flags(block->address, 0, TT_BLOCK_REF);
+    return bits ? bits : BLIND_MEMORY;
 }
 
 uint64_t tt_ref_make(const struct ref_ask *ask)
@@ -169,22 +191,22 @@ uint64_t tt_ref_make(const struct ref_ask *ask)
         return BLIND_MEMORY;
     const uint32_t place = tt_place_of(ask->name, ask->file, ask->line);
     struct shard *const shard = block_lock(ask->object, &block);
-    const uint32_t index = shard ? tt_slot_take(shard) : 0;
-    uint64_t bits = BLIND_MEMORY;
-    bool is_block = shard != NULL;
-    if (index) {
-        is_block = (block.flags & TT_BLOCK_REF) ||
-                   tt_block_flags(block.address, TT_BLOCK_REF, 0);
-        if (is_block)
-            bits = slot_begin(shard, index, ask, &block, entry, place);
-        else
-            tt_slot_give(index);
-    }
+    const uint64_t bits =
+        shard ? block_begin(shard, ask, &block, entry, place) : 0;
     if (shard)
         tt_lock_give(&shard->lock);
-    if (!index || !is_block)
+    if (!bits || bits == BLIND_MEMORY)
         tt_mem_give(entry, sizeof *entry);
-    return is_block ? bits : make_refused(ask);
+    return bits ? bits : make_refused(ask);
+}
+
+/* The last reference to a live object is gone. */
+static void base_unwatch(uintptr_t base)
+{
+    if (tt_key_is(base))
+        atomic_fetch_sub(&tt_ref_domain_objects[tt_key_domain(base)], 1);
+    else
+        tt_block_flags((void *)base, 0, TT_BLOCK_REF);
 }
 
 void tt_ref_drop(const char *call, uint64_t bits)
@@ -196,7 +218,7 @@ void tt_ref_drop(const char *call, uint64_t bits)
     struct shard *const shard = slot_lock(call, slot, bits);
     const bool dead = atomic_load(&slot->state) & SLOT_DEAD;
     if (!dead && tt_table_cut(shard, index))
-        tt_block_flags((void *)atomic_load(&slot->base), 0, TT_BLOCK_REF);
+        base_unwatch(atomic_load(&slot->base));
     struct ref_entry *const entry = slot->entry;
     if (entry)
         tt_queue_forget(entry);
@@ -242,7 +264,8 @@ static struct ref_entry *chain_die(uint32_t first, const struct tt_block *block,
         atomic_thread_fence(memory_order_release);
         atomic_store_explicit(&slot->when_ns, death->when_ns,
                               memory_order_relaxed);
-        slot->size = block->size;
+        if (block->size) /* of a domain's object it is known already */
+            slot->size = block->size;
         slot->dead.alloc_stack = block->stack;
         slot->dead.free_stack = death->stack;
         slot->dead.free_thread = death->thread;
@@ -287,6 +310,10 @@ bool tt_ref_died(const struct tt_block *block, const struct tt_death *death)
     const uint32_t first = tt_table_take(shard, (uintptr_t)block->address);
     struct ref_entry *entry =
         first ? chain_die(first, block, death, &wakes, &keeper) : NULL;
+    if (first && tt_key_is((uintptr_t)block->address))
+        atomic_fetch_sub(
+            &tt_ref_domain_objects[tt_key_domain((uintptr_t)block->address)],
+            1);
     while (entry) {
         struct ref_entry *const next = entry->next;
         _Atomic uint32_t *const word = tt_queue_push(entry);
@@ -358,12 +385,14 @@ void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
         .enqueued = state & SLOT_ENQUEUED,
         .order = slot->entry ? slot->entry->order : 0,
         .queue = slot->entry ? tt_queue_handle(slot->entry) : NULL,
-        .base = (void *)atomic_load(&slot->base),
+        .domain = tt_key_domain(atomic_load(&slot->base)),
+        .base = tt_key_address(atomic_load(&slot->base)),
     };
     if (about->alive)
         about->object = (void *)atomic_load(&slot->object);
     else
         tt_ref_words(slot, &about->words);
+    const size_t size = slot->size;
     tt_lock_give(&shard->lock);
     struct tt_block block;
     about->words.name = place->name;
@@ -371,6 +400,8 @@ void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
         about->words.size = block.size;
         about->words.alloc_stack = block.stack;
     }
+    if (about->alive && about->domain)
+        about->words.size = size;
 }
 
 tether_status tt_ref_keep(const char *call, uint64_t bits, bool trap)
@@ -380,7 +411,10 @@ tether_status tt_ref_keep(const char *call, uint64_t bits, bool trap)
     struct shard *const shard = slot_lock(call, slot, bits);
     const void *const base = (const void *)atomic_load(&slot->base);
     tether_status status = TETHER_OK;
-    if (atomic_load(&slot->state) & SLOT_DEAD || !tt_block_find(base, &block)) {
+    if (tt_key_is((uintptr_t)base)) {
+        status = TETHER_REFUSED; /* a domain's memory is not ours to keep */
+    } else if (atomic_load(&slot->state) & SLOT_DEAD ||
+               !tt_block_find(base, &block)) {
         status = TETHER_NOT_AN_OBJECT;
     } else {
         const struct ref_pages pages = tt_quarantine_pages(&block);

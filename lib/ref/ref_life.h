@@ -18,11 +18,22 @@ struct ref_ask {
     const char *name;
     const char *file;
     unsigned line;
+    size_t size; /* of a domain's object; 0 for blocks */
 };
 
 /* Makes a reference and returns its bits; those of a blind instrument when
  * the heap does not see the object or there is no memory. */
 uint64_t tt_ref_make(const struct ref_ask *ask);
+
+/* Takes a slot for a reference to what has 'base', a block's address or a
+ * key, and lets it be seen. 'known': it may have references already. The
+ * shard of 'base' is locked. Returns the reference, 0: no memory. */
+uint64_t tt_slot_begin(struct shard *shard, const struct ref_ask *ask,
+                       uintptr_t base, bool known, struct ref_entry *entry,
+                       uint32_t place);
+
+/* The reference of a blind instrument: no memory. */
+uint64_t tt_ref_no_memory(void);
 
 /* Drops a reference; 0 and blind ones are ignored. */
 void tt_ref_drop(const char *call, uint64_t bits);

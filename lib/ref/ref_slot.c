@@ -213,7 +213,7 @@ bool tt_ref_about_dropped(uint64_t bits, struct tt_ref_about *about)
     about->file = place->file;
     about->line = place->line;
     about->alive = !(atomic_load(&slot->state) & SLOT_DEAD);
-    about->base = (void *)atomic_load(&slot->base);
+    about->base = tt_key_address(atomic_load(&slot->base));
     if (!about->alive) {
         about->words.name = place->name;
         about->words.size = slot->size;

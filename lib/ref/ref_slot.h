@@ -188,11 +188,15 @@ extern _Atomic uint32_t tt_slot_drops;
 void tt_slot_area_lock(void);
 void tt_slot_area_unlock(void);
 
-/* The table of blocks, by address. The shard of an address: */
+/* The table of blocks, by address. An object of a domain has a key in place
+ * of an address (ref.h). The shard of either: */
 struct shard *tt_table_shard(uintptr_t base);
 
-/* Callers hold the shard's lock. Adds a slot to its block's chain. 'known':
- * the block had references. */
+/* Callers hold the shard's lock. Has the block references? */
+bool tt_table_has(struct shard *shard, uintptr_t base);
+
+/* Adds a slot to its block's chain. 'known': the block may have references
+ * already. */
 void tt_table_add(struct shard *shard, uint32_t index, bool known);
 
 /* Takes one slot out of its block's chain. Returns whether it was the last. */

@@ -139,6 +139,11 @@ static uint32_t *table_find(struct shard *shard, uintptr_t base)
     return *link ? link : NULL;
 }
 
+bool tt_table_has(struct shard *shard, uintptr_t base)
+{
+    return table_find(shard, base) != NULL;
+}
+
 void tt_table_add(struct shard *shard, uint32_t index, bool known)
 {
     struct ref_slot *const slot = slot_at(index);

@@ -16,6 +16,7 @@
 #include <tether/heap.h>
 #include <tether/window.h>
 
+#include "collect/collect.h"
 #include "os/os.h"
 #include "ref/ref.h"
 #include "report/report.h"
@@ -68,6 +69,7 @@ void tt_check_alive_words(struct tt_text *text,
     tt_check_name(text, about->name);
     tt_text_add(text, " is still alive: ");
     tt_text_size(text, about->words.size);
+    tt_check_domain_words(text, about);
     if (tt_report_verbose())
         tt_text_add(text, " at %p", about->object);
     tt_text_add(text, ", allocated by ");
@@ -93,18 +95,29 @@ enum tether_outcome tether_check_collected(tether_weak ref,
 {
     struct tt_ref_about about;
     struct tt_text text;
+    struct tether_collection did = { .status = TETHER_OK };
     if (tt_ref_blind(ref.bits))
         return tt_check_unchecked(why, tt_check_blind(ref.bits));
     if (!tether_weak_get(ref))
         return TETHER_PASSED;
-    tt_enter();
+    if (tt_collect_any()) {
+        did = tether_collect();
+        if (!tether_weak_get(ref))
+            return TETHER_PASSED;
+    }
     tt_ref_about("tether_check_collected", ref.bits, &about);
     tt_check_begin(&text, why);
+    tt_enter();
     tt_check_alive_words(&text, &about);
     tt_text_add(&text, "\n");
+    tt_leave();
+    tt_check_holder_lines(&text, &about);
+    tt_enter();
     tt_check_caller_lines(&text, &about);
-    tt_text_add(&text, "nothing has freed it yet; if another thread will, wait "
-                       "with\nASSERT_EVENTUALLY_COLLECTED\n");
+    tt_check_collection(&text, &did);
+    if (!about.domain)
+        tt_text_add(&text, "nothing has freed it yet; if another thread will, "
+                           "wait with\nASSERT_EVENTUALLY_COLLECTED\n");
     tt_check_end(&text);
     tt_leave();
     return TETHER_FAILED;

@@ -11,6 +11,37 @@ static void warm(void)
 }
 static int runs;
 
+static int none(const void *object, struct tether_domain_object *what,
+                void *ctx)
+{
+    (void)object;
+    (void)what;
+    return ctx != NULL;
+}
+
+static void nothing(struct tether_reclaimed *reclaimed, void *ctx)
+{
+    (void)reclaimed;
+    (void)ctx;
+}
+
+static void collections_vanish(char *object)
+{
+    struct tether_domain_table table = { "none", 0,    none, NULL, NULL,
+                                         NULL,   NULL, NULL, NULL };
+    struct tether_collector_table collector = { "nothing", 0, nothing, NULL,
+                                                NULL };
+    tether_domain *domain = tether_domain_add(&table);
+    tether_collector *added = tether_collector_add(&collector);
+
+    tether_weak_drop(tether_weak_in(domain, object));
+    tether_domain_died(domain, object);
+    cr_assert_eq(tether_collect().rounds, 0u);
+    cr_assert_eq(tether_release_memory().rss_after_bytes, 0u);
+    tether_collector_remove(added);
+    tether_domain_remove(domain);
+}
+
 static void checks_vanish(char *object)
 {
     tether_weak ref = tether_weak_to(object);
@@ -36,6 +67,8 @@ static void checks_vanish(char *object)
     else
         EXPECT_ALIVE(ref);
     tether_weak_drop(tether_weak_in_queue(object, queue, NULL));
+    ASSERT_EVENTUALLY(runs == -1, .collect = 1);
+    collections_vanish(object);
     tether_phantom_drop(phantom);
     tether_queue_drop(queue);
     tether_weak_drop(ref);

@@ -107,6 +107,7 @@ static void waits(tether_weak ref, int n)
     ASSERT_EVENTUALLY(work(n) == 1, .every_ms = 1, .within_ms = 2);
     EXPECT_EVENTUALLY(work(1), .within_ms = 2, .every_ms = 1);
     ASSERT_CONSISTENTLY(n);
+    EXPECT_EVENTUALLY(work(1), .collect = true, .within_ms = 2);
     EXPECT_CONSISTENTLY(n != 2 && work(3), .every_ms = 1, .for_ms = 2);
     ASSERT_EVENTUALLY_COLLECTED(ref);
     EXPECT_EVENTUALLY_COLLECTED(ref, .within_ms = 1);
