@@ -75,6 +75,7 @@ __attribute__((constructor(101))) static void setup(void)
     tt_heap_news.misuse = tt_budget_misuse;
     tt_heap_news.died = tt_ref_died;
     tt_heap_news.moved = tt_ref_moved;
+    tt_heap_news.child = after_fork_in_child;
     tt_window_ending = tt_quarantine_tell;
     tt_ref_tell.touched = tt_report_touched;
     tt_budget_words.breach = tt_report_breach;

@@ -11,7 +11,8 @@
  *
  * A worker finds the board by the environment (TETHER_BOARD, which
  * tether_board_make sets) when libtether is loaded and takes a row of its
- * own; tether_window_begin writes the test's name there.
+ * own; tether_window_begin writes the test's name there. A child of a worker
+ * never writes into its parent's row, whichever way it was made.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,10 @@ TETHER_API tether_status tether_board_make(size_t rows);
  *  Returns how many. */
 TETHER_API size_t tether_board_visit(
     void (*see)(const struct tether_board_row *row, void *ctx), void *ctx);
+
+/** Returns how many windows are missing from the board because their workers
+ *  found all rows taken. They were checked as any other. */
+TETHER_API size_t tether_board_missing(void);
 
 /** Marks this worker's row: its test could not be checked. 'why' is copied.
  *  Does nothing where there is no board. */

@@ -40,13 +40,15 @@ struct table {
 };
 
 static pid_t runner;
+static size_t table_room; /* runs that the board has rows for */
 
 /* Rows are memory only once used: a parameterised test takes one for each
  * parameter, and their number is not known. */
 static void table_board_make(void *set)
 {
     const struct criterion_test_set *tests = set;
-    if (tether_board_make(tests->tests * 32 + 1024) == TETHER_OK)
+    table_room = tests->tests * 32 + 1024;
+    if (tether_board_make(table_room) == TETHER_OK)
         runner = getpid();
 }
 
@@ -200,6 +202,11 @@ static void table_print(struct table *table)
         if (table->rows[i].collecting)
             fprintf(stderr, "[heap] %s ended inside the collector `%s`\n",
                     table->rows[i].name, table->rows[i].collecting);
+    if (tether_board_missing())
+        fprintf(stderr,
+                "[heap] %zu more runs of tests are missing here: the table "
+                "has room for %zu\n",
+                tether_board_missing(), table_room);
     for (size_t i = 0; i < table->reasons_count; i++)
         fprintf(stderr, "[heap] %zu test%s unchecked: %s\n",
                 table->reasons[i].tests,

@@ -171,6 +171,9 @@ struct tt_heap_news {
      * after the copy and before the old memory can be reused. */
     void (*moved)(const struct tt_block *from, const struct tt_block *to);
     void (*misuse)(const struct tt_misuse_report *report);
+    /* This is a child that no handler of fork's was called in. Does what they
+     * do in a child. Locks that other threads held are free. */
+    void (*child)(void);
 };
 extern struct tt_heap_news tt_heap_news;
 

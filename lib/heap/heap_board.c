@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,8 @@ enum row_state { ROW_FREE, ROW_OPEN, ROW_BODY, ROW_BODY_DONE, ROW_ENDED };
 
 struct row {
     _Atomic uint32_t state;
-    uint32_t order; /* of the windows' begins, from 1 */
+    _Atomic int32_t worker; /* the process that has it */
+    uint32_t order;         /* of the windows' begins, from 1 */
     uint32_t slots_used;
     uint32_t single; /* one thread allocates: its slot tells the peak */
     uint32_t failed;
@@ -54,16 +56,23 @@ _Static_assert(sizeof(struct row) <= ROW_BYTES, "a row is one page");
 struct board_head {
     _Atomic uint32_t taken; /* rows given to workers */
     _Atomic uint32_t order;
+    _Atomic uint32_t missing; /* windows of workers that got no row */
     uint32_t rows;
 };
 
 static struct {
-    struct board_head *head; /* NULL: there is no board */
-    struct row *mine;        /* worker */
+    struct board_head *made; /* runner: NULL before it is made */
+    struct board_head *head; /* worker: NULL, there is no board */
+    struct row *row;         /* worker: NULL, none was left */
     struct tt_scope *body;   /* what the row shows */
     bool looked;
-    size_t bytes;
 } board;
+
+/* This process's row; NULL in a child, whose copy still names the parent's. */
+static struct row *row_mine(void)
+{
+    return heap_process_is_mine() ? board.row : NULL;
+}
 
 static struct row *row_at(struct board_head *head, size_t index)
 {
@@ -81,6 +90,37 @@ static bool board_place(char *path, size_t size, size_t *rows)
     path[colon - place] = '\0';
     *rows = strtoul(colon + 1, NULL, 10);
     return *rows > 0 && *rows < 1u << 24;
+}
+
+/* A process that never began a window, as a program that a test runs, leaves
+ * its row unused: when all are taken the rows of those that are gone serve
+ * again. */
+static struct row *row_take_again(struct board_head *head)
+{
+    const pid_t self = getpid();
+    for (size_t index = 0; index < head->rows; index++) {
+        struct row *const row = row_at(head, index);
+        int32_t worker = row->worker;
+        if (row->state == ROW_FREE && worker > 0 && kill(worker, 0) != 0 &&
+            errno == ESRCH &&
+            atomic_compare_exchange_strong(&row->worker, &worker, self)) {
+            row->slots_used = 0;
+            memset(row->slots, 0, sizeof row->slots);
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static struct row *row_take(struct board_head *head)
+{
+    const uint32_t index = atomic_fetch_add(&head->taken, 1);
+    if (index >= head->rows) {
+        atomic_store(&head->taken, head->rows);
+        return row_take_again(head);
+    }
+    row_at(head, index)->worker = getpid();
+    return row_at(head, index);
 }
 
 static TT_COLD void board_open(void)
@@ -101,35 +141,29 @@ static TT_COLD void board_open(void)
     errno = before;
     if (map == MAP_FAILED)
         return;
-    struct board_head *const head = map;
-    const uint32_t index = atomic_fetch_add(&head->taken, 1);
-    if (head->rows == rows && index < rows) {
-        board.bytes = bytes;
-        board.mine = row_at(head, index);
-        __atomic_store_n(&board.head, head, __ATOMIC_RELEASE);
-    } else {
-        tt_unmap(map, bytes);
-    }
+    board.head = map;
+    board.row = board.head->rows == rows ? row_take(board.head) : NULL;
 }
 
 struct tt_slot *board_slot(void)
 {
     if (!board.looked)
         board_open();
-    if (!board.mine || board.mine->slots_used == ROW_SLOTS)
+    struct row *const row = board.row;
+    if (!row || row->slots_used == ROW_SLOTS)
         return NULL;
-    return &board.mine->slots[board.mine->slots_used++];
+    return &row->slots[row->slots_used++];
 }
 
 bool board_has(const struct tt_slot *slot)
 {
-    return board.mine && slot >= board.mine->slots &&
-           slot < board.mine->slots + ROW_SLOTS;
+    return board.row && slot >= board.row->slots &&
+           slot < board.row->slots + ROW_SLOTS;
 }
 
 void board_publish(bool single)
 {
-    struct row *const row = board.mine;
+    struct row *const row = row_mine();
     const struct tt_scope *const body = board.body;
     if (!row || !body)
         return;
@@ -142,11 +176,15 @@ void board_publish(bool single)
 
 void tt_board_window(const char *name)
 {
-    if (!board.mine)
+    struct row *const row = row_mine();
+    if (!row) {
+        if (heap_process_is_mine() && board.head)
+            atomic_fetch_add(&board.head->missing, 1);
         return;
-    snprintf(board.mine->name, NAME_MAX_, "%s", name);
-    board.mine->order = atomic_fetch_add(&board.head->order, 1) + 1;
-    board.mine->state = ROW_OPEN;
+    }
+    snprintf(row->name, NAME_MAX_, "%s", name);
+    row->order = atomic_fetch_add(&board.head->order, 1) + 1;
+    row->state = ROW_OPEN;
 }
 
 /* What the body has measured, for good. */
@@ -167,56 +205,63 @@ static void body_done(struct row *row, struct tt_scope *body)
 
 void tt_board_body(struct tt_scope *scope)
 {
-    if (!board.mine)
+    struct row *const row = row_mine();
+    if (!row)
         return;
     if (scope) {
         board.body = scope;
         board_publish(true);
-        board.mine->state = ROW_BODY;
+        row->state = ROW_BODY;
     } else if (board.body) {
-        body_done(board.mine, board.body);
+        body_done(row, board.body);
         board.body = NULL;
-        board.mine->state = ROW_BODY_DONE;
+        row->state = ROW_BODY_DONE;
     }
 }
 
 void tt_board_leaked(uint64_t bytes)
 {
-    if (board.mine)
-        board.mine->leaked = bytes;
+    struct row *const row = row_mine();
+    if (row)
+        row->leaked = bytes;
 }
 
 void tt_board_failed(void)
 {
-    if (board.mine)
-        board.mine->failed = 1;
+    struct row *const row = row_mine();
+    if (row)
+        row->failed = 1;
 }
 
 void tt_board_ended(void)
 {
-    if (board.mine)
-        board.mine->state = ROW_ENDED;
+    struct row *const row = row_mine();
+    if (row)
+        row->state = ROW_ENDED;
 }
 
 void tt_board_collecting(const char *name)
 {
-    if (!board.mine)
+    struct row *const row = row_mine();
+    if (!row)
         return;
     if (name)
-        snprintf(board.mine->collecting, COLLECTING_MAX, "%s", name);
+        snprintf(row->collecting, COLLECTING_MAX, "%s", name);
     else
-        board.mine->collecting[0] = '\0';
+        row->collecting[0] = '\0';
 }
 
 void tether_board_unchecked(const char *why)
 {
-    if (board.mine)
-        snprintf(board.mine->why, WHY_MAX, "%s", why);
+    struct row *const row = row_mine();
+    if (row)
+        snprintf(row->why, WHY_MAX, "%s", why);
 }
 
 void board_leave(void)
 {
-    board.mine = NULL;
+    board.head = NULL;
+    board.row = NULL;
     board.body = NULL;
 }
 
@@ -238,8 +283,8 @@ tether_status tether_board_make(size_t rows)
         close(fd);
         return TETHER_NO_MEMORY;
     }
-    board.head = map;
-    board.head->rows = (uint32_t)rows;
+    board.made = map;
+    board.made->rows = (uint32_t)rows;
     snprintf(place, sizeof place, "/proc/%d/fd/%d:%zu", (int)getpid(), fd,
              rows);
     tt_enter();
@@ -300,21 +345,26 @@ static void row_show(const struct row *row,
 static const struct row *row_of_order(uint32_t order, uint32_t taken)
 {
     for (uint32_t i = 0; i < taken; i++) {
-        const struct row *const row = row_at(board.head, i);
+        const struct row *const row = row_at(board.made, i);
         if (row->state != ROW_FREE && row->order == order)
             return row;
     }
     return NULL;
 }
 
+size_t tether_board_missing(void)
+{
+    return board.made ? board.made->missing : 0;
+}
+
 size_t tether_board_visit(void (*see)(const struct tether_board_row *, void *),
                           void *ctx)
 {
-    if (!board.head)
+    if (!board.made)
         return 0;
-    const uint32_t taken = TT_MIN(board.head->taken, board.head->rows);
+    const uint32_t taken = TT_MIN(board.made->taken, board.made->rows);
     size_t seen = 0;
-    for (uint32_t order = 1; order <= board.head->order; order++) {
+    for (uint32_t order = 1; order <= board.made->order; order++) {
         const struct row *const row = row_of_order(order, taken);
         if (!row)
             continue;

@@ -52,7 +52,8 @@ TT_INLINE void *fast_alloc(size_t size, bool zeroed,
                            void *(*slow)(size_t size))
 {
     struct tt_slot *const slot = tt_self.fast;
-    if (TT_UNLIKELY(!slot || !small_count(slot, size)))
+    if (TT_UNLIKELY(!slot || !heap_process_is_mine() ||
+                    !small_count(slot, size)))
         return slow(size);
     uint64_t *const words = cache_take(cache_class(size));
     if (TT_UNLIKELY(!words))
@@ -85,7 +86,7 @@ TT_INLINE bool fast_free(void *address, void *caller)
     uint64_t *const words = (uint64_t *)(at - HEADER_BYTES);
     if (TT_UNLIKELY(*shadow != SHADOW_SMALL || at % 16 != 0))
         return false;
-    if (TT_UNLIKELY(word0_epoch(words[0]) < ledger_epoch))
+    if (TT_UNLIKELY(!heap_process_is_young(word0_epoch(words[0]))))
         return false;
     const size_t size = words[1] >> SIZE_SHIFT;
     slot->freed += (int64_t)size;

@@ -21,7 +21,15 @@
 
 struct tt_heap_news tt_heap_news;
 uint32_t ledger_epoch;
+
 struct ledger ledger;
+
+void ledger_epoch_set(uint32_t epoch)
+{
+    __atomic_store_n(&ledger_epoch, epoch, __ATOMIC_RELAXED);
+    __atomic_store_n(&heap_process.epochs, EPOCH_MAX + 1 - epoch,
+                     __ATOMIC_RELAXED);
+}
 
 void ledger_lock(void)
 {
@@ -202,7 +210,7 @@ void tt_scope_begin(struct tt_scope *scope)
     scope->outer = ledger.inner;
     scope->epoch = TT_MIN(ledger.epochs + 1, EPOCH_MAX);
     __atomic_store_n(&ledger.epochs, scope->epoch, __ATOMIC_RELAXED);
-    __atomic_store_n(&ledger_epoch, scope->epoch, __ATOMIC_RELAXED);
+    ledger_epoch_set(scope->epoch);
     ledger.inner = scope;
     largest_reset();
     if (self) {
@@ -240,8 +248,7 @@ void tt_scope_end(struct tt_scope *scope)
         ended = ledger.inner;
         ledger_fold(ledger_sum(GAUGE_LIVE));
         ledger.inner = scope->outer;
-        __atomic_store_n(&ledger_epoch, ledger.inner ? ledger.inner->epoch : 0,
-                         __ATOMIC_RELAXED);
+        ledger_epoch_set(ledger.inner ? ledger.inner->epoch : 0);
         if (self)
             ledger_stamp(self);
         mode_reset(self);
@@ -254,6 +261,7 @@ void tt_scope_end(struct tt_scope *scope)
 
 bool tt_scope_is_open(const struct tt_scope *scope)
 {
+    heap_process_look();
     tt_lock_take(&ledger.lock);
     const bool open = ledger_is_open(scope);
     tt_lock_give(&ledger.lock);
@@ -262,6 +270,7 @@ bool tt_scope_is_open(const struct tt_scope *scope)
 
 void tt_scope_limits_changed(void)
 {
+    heap_process_look();
     tt_lock_take(&ledger.lock);
     ledger_squeeze(NULL, ALL_GAUGES);
     mode_reset(ledger.owner);
@@ -342,6 +351,7 @@ static void numbers_clamp(struct tt_numbers *numbers)
 
 void tt_scope_numbers(struct tt_scope *scope, struct tt_numbers *numbers)
 {
+    heap_process_look();
     tt_lock_take(&ledger.lock);
     const int64_t sum = ledger_sum(GAUGE_LIVE);
     if (!scope || ledger_is_open(scope))
@@ -383,7 +393,7 @@ void ledger_child(void)
 {
     tt_lock_reset(&ledger.lock);
     ledger.inner = NULL;
-    ledger_epoch = 0;
+    ledger_epoch_set(0);
     if (tt_self.home)
         ledger_stamp(tt_self.home);
     mode_reset(tt_self.home);

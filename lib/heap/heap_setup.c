@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Setting up, the control block, and fork.
+ * Setting up, the control block, and children.
  *
  * Around fork all locks of Tether's are taken, highest layer first, so that
  * the child finds everything whole; there it leaves the runner's board and
- * counts nothing, for the child is not the test.
+ * counts nothing, for the child is not the test. A child that comes another
+ * way finds an empty page (heap_slot.h) and does the same at its first call;
+ * what the parent's other threads had locked is as they left it, so such a
+ * child of several threads is sound as far as it is in libc.
  */
 #include "heap/heap_alloc.h"
 #include "heap/heap_asan.h"
 
 #include "base/base_mem.h"
+#include "os/os.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -54,8 +58,23 @@ void tt_heap_unlock(void)
     ledger_unlock();
 }
 
+union heap_process heap_process;
+
+TT_COLD void heap_process_enter(void)
+{
+    static bool set_up; /* here or in a parent */
+    const bool is_child = set_up;
+    ledger_epoch_set(ledger_epoch);
+    set_up = true;
+    if (is_child && tt_heap_news.child)
+        tt_heap_news.child();
+    else if (!is_child)
+        tt_os_wipe_in_children(&heap_process, sizeof heap_process);
+}
+
 void tt_heap_child(void)
 {
+    ledger_epoch_set(0);
     tt_heap_unlock();
     slot_leave_board();
     ledger_child();

@@ -99,6 +99,7 @@ static TT_COLD struct tt_slot *slot_make(void)
 
 struct tt_slot *slot_home(void)
 {
+    heap_process_look();
     return TT_LIKELY(tt_self.home != NULL) ? tt_self.home : slot_make();
 }
 

@@ -46,6 +46,42 @@ struct tt_slot {
     uint64_t largest_ever; /* up to the newest begin of a scope */
 };
 
+/*
+ * A page that the kernel empties in a child with memory of its own. Such a
+ * child's slot may still be the parent's, where the runner shares it, and not
+ * every child comes by fork(), which tells us (_Fork, a raw clone): so
+ * whoever is to write into a slot looks here first. What is kept here is what
+ * free looks at anyway.
+ */
+union heap_process {
+    uint32_t epochs; /* from the innermost scope's to the last that can be;
+                        0: this process is not set up, or a new child */
+    char page[4096];
+};
+extern union heap_process heap_process
+    __attribute__((visibility("hidden"), aligned(4096)));
+
+/* The first call of the process, or of a child that nobody told of. */
+void heap_process_enter(void);
+
+TT_INLINE bool heap_process_is_mine(void)
+{
+    return TT_LIKELY(heap_process.epochs != 0);
+}
+
+TT_INLINE void heap_process_look(void)
+{
+    if (!heap_process_is_mine())
+        heap_process_enter();
+}
+
+/* Is a block of this epoch not older than the innermost scope? False in a
+ * process that is to look first. */
+TT_INLINE bool heap_process_is_young(uint32_t epoch)
+{
+    return epoch + heap_process.epochs > EPOCH_MAX;
+}
+
 /* Around looking at the stops and counting: see heap_ask.c. */
 TT_INLINE void slot_counting(struct tt_slot *slot, uint8_t counting)
 {
@@ -130,6 +166,7 @@ void ledger_old_block(struct tt_slot *slot, uint32_t epoch, int64_t bytes,
 
 /* The epoch of the innermost scope; blocks with a smaller one are older. */
 extern uint32_t ledger_epoch __attribute__((visibility("hidden")));
+void ledger_epoch_set(uint32_t epoch);
 
 /* A slot is new: gives it stops. */
 void ledger_enter(struct tt_slot *slot);

@@ -62,6 +62,14 @@ uint64_t tt_os_tick_ns(void)
     return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
+bool tt_os_wipe_in_children(void *pages, size_t bytes)
+{
+    const int before = errno;
+    const bool wiped = madvise(pages, bytes, MADV_WIPEONFORK) == 0;
+    errno = before;
+    return wiped;
+}
+
 bool tt_os_fault_wrote(const void *context)
 {
     const ucontext_t *const at = context;
