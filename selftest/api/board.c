@@ -208,9 +208,10 @@ static void as_a_daemon(void)
 static void *takes(void *ctx)
 {
     pthread_barrier_t *const barrier = ctx;
-    held[2] = malloc(100);
+    void *volatile own = malloc(100);
     pthread_barrier_wait(barrier);
     pthread_barrier_wait(barrier);
+    free(own);
     return NULL;
 }
 
