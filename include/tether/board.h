@@ -29,7 +29,7 @@ struct tether_board_row {
     const char *unchecked;  /**< why nothing was checked, or NULL */
     const char *collecting; /**< the collector in which it ended, or NULL */
     int ended;              /**< not 0: the window was ended in good order */
-    int failed;             /**< not 0: a failure was told */
+    int failed; /**< failures told: bits 1 << enum tether_failure_kind */
 };
 
 /** Makes the board with 'rows' rows and puts it into the environment.

@@ -127,6 +127,15 @@ TETHER_API tether_status tether_budget_merge(const struct tether_budget *suite,
 TETHER_API tether_status
 tether_window_budget(const struct tether_budget *budget);
 
+/**
+ * Reads a size as Tether's settings write it: a whole number, with B, KiB,
+ * MiB or GiB if wanted ("64KiB").
+ *
+ * Returns TETHER_OK; TETHER_REFUSED, with *bytes untouched, when 'text' is no
+ * size or one of more than 64 bits.
+ */
+TETHER_API tether_status tether_size_read(const char *text, uint64_t *bytes);
+
 /** What a budget measured so far, or had measured when it ended. */
 struct tether_budget_result {
     size_t peak_bytes;

@@ -118,3 +118,38 @@ void tt_text_end(struct tt_text *text)
     if (text->len > 0 && text->data[text->len - 1] == '\n')
         text->data[--text->len] = '\0';
 }
+
+/* Reads what follows a size's digits. False: no unit that we know. */
+static bool unit_shift(const char *unit, unsigned *shift)
+{
+    static const struct {
+        const char *name;
+        unsigned shift;
+    } units[] = {
+        { "", 0 }, { "B", 0 }, { "KiB", 10 }, { "MiB", 20 }, { "GiB", 30 }
+    };
+    unit += *unit == ' ';
+    for (size_t i = 0; i < TT_COUNT(units); i++)
+        if (strcmp(unit, units[i].name) == 0) {
+            *shift = units[i].shift;
+            return true;
+        }
+    return false;
+}
+
+bool tt_size_read(const char *text, uint64_t *bytes)
+{
+    const char *at = text;
+    if (*at < '0' || *at > '9')
+        return false;
+    uint64_t number = 0;
+    for (; *at >= '0' && *at <= '9'; at++)
+        if (__builtin_mul_overflow(number, 10u, &number) ||
+            __builtin_add_overflow(number, (unsigned)(*at - '0'), &number))
+            return false;
+    unsigned shift;
+    if (!unit_shift(at, &shift) || number > UINT64_MAX >> shift)
+        return false;
+    *bytes = number << shift;
+    return true;
+}

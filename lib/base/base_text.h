@@ -38,4 +38,8 @@ void tt_text_size(struct tt_text *text, uint64_t bytes);
  * whoever ends messages with one. */
 void tt_text_end(struct tt_text *text);
 
+/* Reads a size: a whole number, with B, KiB, MiB or GiB if wanted. Returns
+ * false, with *bytes untouched, when it is none. */
+bool tt_size_read(const char *text, uint64_t *bytes);
+
 #endif

@@ -84,6 +84,25 @@ static bool is_word(const char *item, size_t len, const char *word)
     return len == strlen(word) && memcmp(item, word, len) == 0;
 }
 
+tether_status tether_size_read(const char *text, uint64_t *bytes)
+{
+    if (!text || !bytes)
+        tt_die("tether_size_read", "%s is NULL", text ? "'bytes'" : "'text'");
+    return tt_size_read(text, bytes) ? TETHER_OK : TETHER_REFUSED;
+}
+
+/* Is the item 'tether.ini:12: max-heap = ...'? */
+static bool item_sets_in_file(const char *item, size_t len, const char *name)
+{
+    const char *at = memmem(item, len, ": ", 2);
+    if (!at)
+        return false;
+    for (at += 2; *name; name++, at++)
+        if (at >= item + len || *at != (*name == '_' ? '-' : *name))
+            return false;
+    return at < item + len && *at == ' ';
+}
+
 /* Is the item '.max_heap = ...' or 'TETHER_MAX_HEAP=...'? */
 static bool item_sets(const char *item, size_t len, enum tether_limit limit)
 {
@@ -94,6 +113,8 @@ static bool item_sets(const char *item, size_t len, enum tether_limit limit)
         return strncmp(item + 1, name, name_len) == 0;
     if (limit == TETHER_MAX_LEAKED && (is_word(item, len, "NO_LEAKS") ||
                                        is_word(item, len, "TETHER_NO_LEAKS")))
+        return true;
+    if (item_sets_in_file(item, len, name))
         return true;
     return len > variable_len && item[variable_len] == '=' &&
            strncmp(item, variable, variable_len) == 0;

@@ -53,7 +53,7 @@ static void failure_print(const struct tether_failure *failure)
 void tt_failure_tell(const struct tether_failure *failure)
 {
     tt_enter();
-    tt_board_failed();
+    tt_board_failed(failure->kind);
     tether_failed();
     if (window.tell)
         window.tell(failure, window.ctx);

@@ -13,6 +13,8 @@
  */
 #include "criterion_plug.h"
 
+#include "config/config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,16 +64,43 @@ static void wrap_tell(const struct tether_failure *failure, void *ctx)
     tt_leave();
 }
 
+/* What tether.ini says of this test. The file has been found good by the
+ * runner. What a test starts must not take it for its own. */
+static bool wrap_budget_of_file(struct tether_budget *budget)
+{
+    static char text[1024];
+    struct config config;
+    char name[512];
+    const struct criterion_test *const test = criterion_current_test;
+    bool any = false;
+    if (config_take(&config)) {
+        snprintf(name, sizeof name, "%s/%s", test->category, test->name);
+        any = config_budget(&config, name, budget, text, sizeof text);
+    }
+    config_drop(&config);
+    unsetenv(CONFIG_HANDED);
+    return any;
+}
+
+/* From the weakest to the strongest: the file, the suite, the test, and the
+ * environment, which tether_budget_merge knows. */
 static void wrap_budget_find(void)
 {
     const struct tt_entry *entry = &tt_plug.entry;
-    struct tether_budget of_suite, of_test;
+    struct tether_budget of_file, of_suite, of_test, weaker;
+    bool file = wrap_budget_of_file(&of_file);
     bool suite = entry->suite && entry->suite->data &&
                  tt_entry_budget(entry->suite->data->data, &of_suite);
     bool test =
         entry->test && tt_entry_budget(entry->test->data->data, &of_test);
-    if (tether_budget_merge(suite ? &of_suite : NULL, test ? &of_test : NULL,
-                            &tt_plug.budget, tt_plug.refusal,
+    if (file && suite)
+        tether_budget_merge(&of_file, &of_suite, &weaker, NULL, 0);
+    const struct tether_budget *const below = file && suite ? &weaker
+                                              : file        ? &of_file
+                                              : suite       ? &of_suite
+                                                            : NULL;
+    if (tether_budget_merge(below, test ? &of_test : NULL, &tt_plug.budget,
+                            tt_plug.refusal,
                             sizeof tt_plug.refusal) == TETHER_OK)
         tt_plug.refusal[0] = '\0';
 }

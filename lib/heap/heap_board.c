@@ -174,9 +174,19 @@ void board_publish(bool single)
     row->single = single;
 }
 
+/* A forked child that begins a window of its own gets a row of its own. Its
+ * counters stay where they are: what it has when it is killed is missing from
+ * the row. */
+static struct row *row_for_window(void)
+{
+    if (heap_process_is_mine() && !board.head)
+        board_open();
+    return row_mine();
+}
+
 void tt_board_window(const char *name)
 {
-    struct row *const row = row_mine();
+    struct row *const row = row_for_window();
     if (!row) {
         if (heap_process_is_mine() && board.head)
             atomic_fetch_add(&board.head->missing, 1);
@@ -226,11 +236,11 @@ void tt_board_leaked(uint64_t bytes)
         row->leaked = bytes;
 }
 
-void tt_board_failed(void)
+void tt_board_failed(unsigned kind)
 {
     struct row *const row = row_mine();
     if (row)
-        row->failed = 1;
+        __atomic_fetch_or(&row->failed, 1u << kind, __ATOMIC_RELAXED);
 }
 
 void tt_board_ended(void)
@@ -313,8 +323,10 @@ static void stats_of_slots(const struct row *row, struct tether_stats *stats)
         .live_bytes = (size_t)TT_MAX(live, 0),
         .live_blocks = (size_t)TT_MAX(blocks - row->blocks_base, 0),
         .peak_bytes = (size_t)TT_MAX(TT_MAX(peak, live), 0),
-        .total_bytes = (uint64_t)(sum[GAUGE_TOTAL] - row->base[GAUGE_TOTAL]),
-        .total_count = (uint64_t)(sum[GAUGE_COUNT] - row->base[GAUGE_COUNT]),
+        .total_bytes =
+            (uint64_t)TT_MAX(sum[GAUGE_TOTAL] - row->base[GAUGE_TOTAL], 0),
+        .total_count =
+            (uint64_t)TT_MAX(sum[GAUGE_COUNT] - row->base[GAUGE_COUNT], 0),
         .largest_bytes = (size_t)largest,
         .threads = row->slots_used,
     };
@@ -341,17 +353,6 @@ static void row_show(const struct row *row,
     see(&shown, ctx);
 }
 
-/* The row of the 'order'th window; rows are few, and this runs once. */
-static const struct row *row_of_order(uint32_t order, uint32_t taken)
-{
-    for (uint32_t i = 0; i < taken; i++) {
-        const struct row *const row = row_at(board.made, i);
-        if (row->state != ROW_FREE && row->order == order)
-            return row;
-    }
-    return NULL;
-}
-
 size_t tether_board_missing(void)
 {
     return board.made ? board.made->missing : 0;
@@ -363,13 +364,21 @@ size_t tether_board_visit(void (*see)(const struct tether_board_row *, void *),
     if (!board.made)
         return 0;
     const uint32_t taken = TT_MIN(board.made->taken, board.made->rows);
+    const uint32_t orders = board.made->order;
+    uint32_t *const by_order = tt_mem_take((orders + 1) * sizeof *by_order);
     size_t seen = 0;
-    for (uint32_t order = 1; order <= board.made->order; order++) {
-        const struct row *const row = row_of_order(order, taken);
-        if (!row)
-            continue;
-        row_show(row, see, ctx);
-        seen++;
+    if (!by_order)
+        return 0;
+    for (uint32_t i = 0; i < taken; i++) {
+        const struct row *const row = row_at(board.made, i);
+        if (row->state != ROW_FREE && row->order <= orders)
+            by_order[row->order] = i + 1;
     }
+    for (uint32_t order = 1; order <= orders; order++)
+        if (by_order[order]) {
+            row_show(row_at(board.made, by_order[order] - 1), see, ctx);
+            seen++;
+        }
+    tt_mem_give(by_order, (orders + 1) * sizeof *by_order);
     return seen;
 }

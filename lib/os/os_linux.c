@@ -18,6 +18,7 @@
 
 #include "base/base_lock.h"
 #include "base/base_mem.h"
+#include "base/base_text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -316,39 +317,10 @@ const char *tt_os_env(const char *name)
     return NULL;
 }
 
-/* Reads what follows a size's digits. False: no unit that we know. */
-static bool unit_shift(const char *unit, unsigned *shift)
-{
-    static const struct {
-        const char *name;
-        unsigned shift;
-    } units[] = {
-        { "", 0 }, { "B", 0 }, { "KiB", 10 }, { "MiB", 20 }, { "GiB", 30 }
-    };
-    unit += *unit == ' ';
-    for (size_t i = 0; i < TT_COUNT(units); i++)
-        if (strcmp(unit, units[i].name) == 0) {
-            *shift = units[i].shift;
-            return true;
-        }
-    return false;
-}
-
 bool tt_os_env_size(const char *name, uint64_t *value)
 {
-    const char *at = tt_os_env(name);
-    if (!at || *at < '0' || *at > '9')
-        return false;
-    uint64_t number = 0;
-    for (; *at >= '0' && *at <= '9'; at++)
-        if (__builtin_mul_overflow(number, 10u, &number) ||
-            __builtin_add_overflow(number, (unsigned)(*at - '0'), &number))
-            return false;
-    unsigned shift;
-    if (!unit_shift(at, &shift) || number > UINT64_MAX >> shift)
-        return false;
-    *value = number << shift;
-    return true;
+    const char *const text = tt_os_env(name);
+    return text && tt_size_read(text, value);
 }
 
 /* The fence. */

@@ -20,6 +20,14 @@ OUTSIDE = ("examples", "selftest/api", "selftest/fixtures")
 KNOWS_ALL = "lib/init.c"
 OWN_PROGRAMS = {"analyse": {"analyse", "base"}}
 SHARED_WITH_PROGRAMS = ("reach/reach_record.h",)
+# What sees public headers only, and what of lib/ it sees beside them.
+OUTER = {
+    "config": {"config"},
+    "table": {"table"},
+    "criterion": {"criterion", "config", "table"},
+    "process": {"process", "config"},
+    "runner": {"runner", "config", "table"},
+}
 
 
 def includes(path):
@@ -34,8 +42,8 @@ def allowed(folder, table):
     """Gives the folders of lib/ that a file in lib/'folder' may include."""
     if folder in OWN_PROGRAMS:
         return OWN_PROGRAMS[folder]
-    if folder == "criterion":
-        return {"criterion"}
+    if folder in OUTER:
+        return OUTER[folder]
     return {
         other
         for other, layer in table.items()

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The reports, read by their own readers; diff and merge."""
+import xml.etree.ElementTree
+
+import jsonschema
+
+from driver import *
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Reports(Case):
+    def test_json_is_as_the_schema_says(self):
+        with open(os.path.join(ROOT, "docs", "report.schema.json")) as file:
+            schema = json.load(file)
+        self.report("--max-heap=100KiB", "--", program("suite"), status=LIMIT)
+        jsonschema.validate(json.loads(self.read("report.json")), schema)
+        env = {"TETHER_OFF": "1"}
+        self.report("--", program("suite"), status=BLIND, env=env)
+        jsonschema.validate(json.loads(self.read("report.json")), schema)
+
+    def test_to_standard_output(self):
+        done = self.tether("run", "-q", "--json=-", "--", program("process"))
+        self.assertEqual(json.loads(done.stdout)["tests"][0]["test"], "runner_process")
+
+    def test_junit(self):
+        done = self.tether(
+            "run", "--junit=r.xml", "--max-heap=100KiB", "--", program("suite")
+        )
+        self.assertEnds(done, LIMIT)
+        suite = xml.etree.ElementTree.fromstring(self.read("r.xml")).find("testsuite")
+        self.assertEqual(suite.get("tests"), "6")
+        self.assertEqual(suite.get("failures"), "1")
+        case = suite.find("testcase[@name='takes_a_lot']")
+        self.assertEqual(case.get("classname"), "cache")
+        self.assertIsNotNone(case.find("failure"))
+        peak = case.find("properties/property[@name='tether.peak_bytes']")
+        self.assertEqual(peak.get("value"), str(1 << 20))
+
+    def test_markdown(self):
+        self.tether("run", "--markdown=r.md", "--max-heap=100KiB", "--", program("suite"))
+        said = self.read("r.md")
+        self.assertIn("### Tether: 6 tests, 1 over a limit or leaking", said)
+        self.assertIn("| cache::takes\\_a\\_lot | 1.0 MiB |", said)
+
+    def test_annotations(self):
+        done = self.tether(
+            "run", "--annotate=github", "--max-heap=100KiB", "--", program("suite")
+        )
+        self.assertIn("::error title=cache::takes_a_lot::a limit broke", done.stdout)
+
+    def test_tether_ini_asks_for_them(self):
+        self.write("tether.ini", "[report]\njson = r.json\nmarkdown = r.md\n")
+        self.tether("run", "--", program("suite"))
+        self.assertEqual(len(json.loads(self.read("r.json"))["tests"]), 6)
+        self.assertIn("###", self.read("r.md"))
+
+
+class Several(Case):
+    def shard(self, name, only, env={}):
+        done = self.tether(
+            "run", "--json=" + name, "--", program("suite"), "--filter", only, env=env
+        )
+        self.assertEqual(done.returncode, 0)
+
+    def test_merge(self):
+        self.shard("a.json", "cache/*")
+        self.shard("b.json", "pool/*")
+        done = self.tether("merge", "a.json", "b.json", "-o", "all.json")
+        self.assertEnds(done, 0)
+        names = {test["test"] for test in json.loads(self.read("all.json"))["tests"]}
+        self.assertEqual(
+            names,
+            {"cache/takes_a_lot", "cache/takes_three", "pool/leaks", "pool/is_noisy"},
+        )
+
+    def test_merge_keeps_the_heaviest(self):
+        self.shard("a.json", "cache/*")
+        self.shard("b.json", "cache/*", env={"GROW": "5"})
+        self.tether("merge", "b.json", "a.json", "-o", "all.json")
+        tests = json.loads(self.read("all.json"))["tests"]
+        self.assertEqual(tests[0]["peak_bytes"], (1 << 20) + 5)
+        self.assertEqual(tests[0]["runs"], 2)
+
+    def test_diff(self):
+        self.shard("a.json", "cache/*")
+        self.shard("b.json", "@(cache/*three|pool/leaks)", env={"GROW": "5"})
+        done = self.tether("diff", "a.json", "b.json")
+        self.assertEnds(done, 1, "3 -> 4", "cache::takes_three")
+        lines = done.stdout.splitlines()
+        self.assertTrue(any(l.startswith("new") and "pool::leaks" in l for l in lines))
+        self.assertTrue(any(l.startswith("gone") and "lot" in l for l in lines))
+        self.assertEnds(self.tether("diff", "a.json", "a.json"), 0)
+
+    def test_what_is_no_report(self):
+        self.shard("a.json", "cache/*")
+        good = json.loads(self.read("a.json"))
+        bad = [
+            "",
+            "{",
+            "[]",
+            "{}",
+            json.dumps({**good, "schema": 2}),
+            json.dumps({**good, "tests": 3}),
+            json.dumps({**good, "tests": [{}]}),
+            json.dumps({**good, "tests": [{**good["tests"][0], "count": -1}]}),
+            json.dumps({**good, "tests": [{**good["tests"][0], "test": 1}]}),
+        ]
+        for text in bad:
+            with self.subTest(text[:40]):
+                self.write("bad.json", text)
+                for command in ["merge", "bad.json"], ["diff", "a.json", "bad.json"]:
+                    self.assertEnds(self.tether(*command), USAGE, "bad.json")
+        self.assertEnds(self.tether("merge", "none.json"), USAGE, "none.json")
+
+    def test_too_few(self):
+        self.assertEnds(self.tether("merge"), USAGE, "no reports")
+        self.assertEnds(self.tether("diff", "a.json"), USAGE, "two reports")
+
+
+if __name__ == "__main__":
+    main()
