@@ -103,6 +103,38 @@ static const struct argp gate_argp = {
 
 /* --- the lock ------------------------------------------------------------ */
 
+/* False: it is not there, or is none. */
+static bool lock_row(const json_t *tests, const char *test,
+                     struct limit_row *row)
+{
+    json_int_t peak, count;
+    int noisy = 0;
+    json_t *leaked = NULL;
+    json_t *const from = json_object_get(tests, test);
+    if (!from ||
+        json_unpack(from, "{s:I, s:I, s?o, s?b}", "peak", &peak, "count",
+                    &count, "leaked", &leaked, "noisy", &noisy) != 0)
+        return false;
+    *row = (struct limit_row){
+        .peak = peak,
+        .count = count,
+        .leaked = json_is_integer(leaked) ? json_integer_value(leaked) : -1,
+        .noisy = noisy != 0,
+    };
+    return true;
+}
+
+/* The first test whose row is none, or NULL. */
+static const char *lock_bad_row(json_t *tests)
+{
+    const char *test;
+    json_t *row;
+    struct limit_row read;
+    json_object_foreach(tests, test,
+                        row) if (!lock_row(tests, test, &read)) return test;
+    return NULL;
+}
+
 /* An empty lock where there is no file; NULL where it is bad. */
 static json_t *lock_read(const char *path, bool *is_new)
 {
@@ -128,27 +160,12 @@ static json_t *lock_read(const char *path, bool *is_new)
     }
     json_incref(tests);
     json_decref(root);
-    return tests;
-}
-
-static bool lock_row(const json_t *tests, const char *test,
-                     struct limit_row *row)
-{
-    json_int_t peak, count;
-    int noisy = 0;
-    json_t *leaked = NULL;
-    json_t *const from = json_object_get(tests, test);
-    if (!from ||
-        json_unpack(from, "{s:I, s:I, s?o, s?b}", "peak", &peak, "count",
-                    &count, "leaked", &leaked, "noisy", &noisy) != 0)
-        return false;
-    *row = (struct limit_row){
-        .peak = peak,
-        .count = count,
-        .leaked = json_is_integer(leaked) ? json_integer_value(leaked) : -1,
-        .noisy = noisy != 0,
-    };
-    return true;
+    const char *const bad = lock_bad_row(tests);
+    if (!bad)
+        return tests;
+    say("%s: '%s' needs a peak and a count, which are numbers", path, bad);
+    json_decref(tests);
+    return NULL;
 }
 
 static int name_compare(const void *left, const void *right)
