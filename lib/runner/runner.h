@@ -37,6 +37,7 @@ struct run_options {
     const char *ini;
     bool no_ini, strict, quiet, all;
     const char *json, *markdown, *junit, *annotate;
+    struct config config; /* tether.ini, once reports are written */
 };
 
 /* Says what is wrong, with the command's name before it. */
@@ -76,6 +77,20 @@ void report_drop(struct report *report);
 /* The row of a test, or NULL. */
 const struct table_row *report_row(const struct report *report,
                                    const char *name);
+
+/* What a test may take, as tether.lock has it. */
+struct lock_row {
+    int64_t peak, count, leaked; /* leaked: -1 when not known */
+    bool noisy;                  /* the count differs from run to run */
+};
+
+/* Reads tether.lock: an object of tests, checked. An empty one where there is
+ * no file (*is_new); NULL, said, where it is bad. */
+json_t *lock_read(const char *path, bool *is_new);
+bool lock_write(const char *path, json_t *tests);
+
+/* Finds a test's row. False: there is none. */
+bool lock_row_get(const json_t *tests, const char *test, struct lock_row *row);
 
 /* Writes the reports that the options, or tether.ini, ask for. */
 bool reports_write(struct run_options *options, const struct report *report);

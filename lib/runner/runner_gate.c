@@ -13,9 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define LOCK_SCHEMA     1
 #define PEAK_FREE_BYTES 4096
 
 struct gate_options {
@@ -23,12 +21,6 @@ struct gate_options {
     const char *lock, *pattern, *from;
     bool accept;
     unsigned runs, percent;
-};
-
-/* What a test may take. */
-struct limit_row {
-    int64_t peak, count, leaked; /* leaked: -1 when not known */
-    bool noisy;
 };
 
 enum { OPTION_LOCK = 3000, OPTION_ACCEPT, OPTION_FROM, OPTION_TOLERANCE };
@@ -100,108 +92,6 @@ static const struct argp gate_argp = {
            "  tether gate --accept -- ./tests    once, and commit tether.lock\n"
            "  tether gate -- ./tests             in CI"
 };
-
-/* --- the lock ------------------------------------------------------------ */
-
-/* False: it is not there, or is none. */
-static bool lock_row(const json_t *tests, const char *test,
-                     struct limit_row *row)
-{
-    json_int_t peak, count;
-    int noisy = 0;
-    json_t *leaked = NULL;
-    json_t *const from = json_object_get(tests, test);
-    if (!from ||
-        json_unpack(from, "{s:I, s:I, s?o, s?b}", "peak", &peak, "count",
-                    &count, "leaked", &leaked, "noisy", &noisy) != 0)
-        return false;
-    *row = (struct limit_row){
-        .peak = peak,
-        .count = count,
-        .leaked = json_is_integer(leaked) ? json_integer_value(leaked) : -1,
-        .noisy = noisy != 0,
-    };
-    return true;
-}
-
-/* The first test whose row is none, or NULL. */
-static const char *lock_bad_row(json_t *tests)
-{
-    const char *test;
-    json_t *row;
-    struct limit_row read;
-    json_object_foreach(tests, test,
-                        row) if (!lock_row(tests, test, &read)) return test;
-    return NULL;
-}
-
-/* An empty lock where there is no file; NULL where it is bad. */
-static json_t *lock_read(const char *path, bool *is_new)
-{
-    json_error_t error;
-    json_t *const root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    int schema;
-    json_t *tests;
-    *is_new = access(path, F_OK) != 0;
-    if (*is_new)
-        return json_object();
-    if (!root) {
-        say("%s:%d: %s", path, error.line, error.text);
-        return NULL;
-    }
-    if (json_unpack(root, "{s:i, s:o}", "schema", &schema, "tests", &tests) !=
-            0 ||
-        !json_is_object(tests) || schema != LOCK_SCHEMA) {
-        say("%s is no lock of this version of Tether; `tether gate --accept` "
-            "writes one",
-            path);
-        json_decref(root);
-        return NULL;
-    }
-    json_incref(tests);
-    json_decref(root);
-    const char *const bad = lock_bad_row(tests);
-    if (!bad)
-        return tests;
-    say("%s: '%s' needs a peak and a count, which are numbers", path, bad);
-    json_decref(tests);
-    return NULL;
-}
-
-static int name_compare(const void *left, const void *right)
-{
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-/* One test a line, sorted, so that a lock merges as source does. */
-static bool lock_write(const char *path, json_t *tests)
-{
-    const size_t count = json_object_size(tests);
-    const char **const names = malloc((count + 1) * sizeof *names);
-    FILE *const to = runner_open(path);
-    size_t at = 0;
-    const char *name;
-    json_t *row;
-    if (!names || !to) {
-        free(names);
-        return false;
-    }
-    json_object_foreach(tests, name, row) names[at++] = name;
-    qsort(names, count, sizeof *names, name_compare);
-    fprintf(to, "{\n  \"schema\": %d,\n  \"tests\": {\n", LOCK_SCHEMA);
-    for (size_t i = 0; i < count; i++) {
-        json_t *const key = json_string(names[i]);
-        fputs("    ", to);
-        json_dumpf(key, to, JSON_ENCODE_ANY);
-        fputs(": ", to);
-        json_dumpf(json_object_get(tests, names[i]), to, 0);
-        fputs(i + 1 < count ? ",\n" : "\n", to);
-        json_decref(key);
-    }
-    fputs("  }\n}\n", to);
-    free(names);
-    return runner_close(to, path);
-}
 
 /* --- runs ---------------------------------------------------------------- */
 
@@ -391,7 +281,7 @@ static bool is_over(int64_t was, int64_t is, unsigned percent, int64_t free)
 /* What grew of a test; printed when 'tell'. */
 static bool row_grew(const struct gate_options *options,
                      const struct table_row *row, const char *test,
-                     const struct limit_row *lock, bool tell)
+                     const struct lock_row *lock, bool tell)
 {
     const int64_t peak = (int64_t)row->stats.peak_bytes;
     const int64_t count = (int64_t)row->stats.total_count;
@@ -413,8 +303,7 @@ static bool row_grew(const struct gate_options *options,
 }
 
 static bool row_shrank(const struct gate_options *options,
-                       const struct table_row *row,
-                       const struct limit_row *lock)
+                       const struct table_row *row, const struct lock_row *lock)
 {
     return is_over((int64_t)row->stats.peak_bytes, lock->peak, options->percent,
                    PEAK_FREE_BYTES) ||
@@ -429,13 +318,13 @@ static void gate_judge(const struct gate_options *options,
     *judgement = (struct judgement){ 0 };
     for (size_t i = 0; i < now->table.count; i++) {
         const struct table_row *const row = &now->table.rows[i];
-        struct limit_row lock;
+        struct lock_row lock;
         char test[1024];
         name_as_path(row->name, test, sizeof test);
         if (row->unchecked)
             continue;
         judgement->tests++;
-        if (!lock_row(tests, test, &lock)) {
+        if (!lock_row_get(tests, test, &lock)) {
             judgement->fresh++;
             if (tell)
                 printf("  %s: not in the lock\n", test);
@@ -527,6 +416,7 @@ int gate_main(int argc, char **argv)
             options.lock);
     else
         status = gate_with(&options, tests);
+    config_drop(&options.run.config);
     json_decref(tests);
     return status;
 }

@@ -366,22 +366,21 @@ static void special_take(const struct config *config, const char *key,
     const struct config_item *const item =
         config_special(config, "report", key);
     if (item && !*to)
-        *to = strdup(item->value);
+        *to = item->value;
 }
 
 /* What tether.ini says of reports; the command line is stronger. */
 static void reports_of_file(struct run_options *options)
 {
-    struct config config;
-    if (config_take(&config)) {
-        special_take(&config, "json", &options->json);
-        special_take(&config, "junit", &options->junit);
-        special_take(&config, "markdown", &options->markdown);
-        special_take(&config, "annotate", &options->annotate);
-        if (options->annotate && strcmp(options->annotate, "no") == 0)
-            options->annotate = NULL;
-    }
-    config_drop(&config);
+    struct config *const config = &options->config;
+    if (!config_take(config))
+        return;
+    special_take(config, "json", &options->json);
+    special_take(config, "junit", &options->junit);
+    special_take(config, "markdown", &options->markdown);
+    special_take(config, "annotate", &options->annotate);
+    if (options->annotate && strcmp(options->annotate, "no") == 0)
+        options->annotate = NULL;
 }
 
 bool reports_write(struct run_options *options, const struct report *report)
@@ -432,6 +431,7 @@ int run_main(int argc, char **argv)
     status = report_verdict(&report, options.strict);
     if (!reports_write(&options, &report) && status == RUNNER_GOOD)
         status = RUNNER_USAGE;
+    config_drop(&options.config);
     report_drop(&report);
     return status;
 }

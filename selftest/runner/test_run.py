@@ -145,7 +145,7 @@ class Programs(Case):
         )
         self.assertEqual(child.stdout.readline(), "waiting\n")
         child.send_signal(signal.SIGTERM)
-        _, said = child.communicate(timeout=60)
+        _, said = child.communicate(timeout=60)  # closes the pipes
         self.assertEqual(child.returncode, 128 + signal.SIGTERM)
         self.assertIn("runner_process", said)
 
