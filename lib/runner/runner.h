@@ -65,6 +65,10 @@ bool run_command(const struct run_options *options, struct report *report,
  * *status gets the exit status then. */
 bool program_is_runnable(const char *name, int *status);
 
+/* Starts a program and waits for its end. *status gets its exit status, or
+ * 128 + signal. False: it could not be started; that has been said. */
+bool program_run(char **command, int *status);
+
 /* The shared AddressSanitizer that a program needs, "libasan.so.8"; false: it
  * needs none. */
 bool program_sanitizer(const char *name, char *library, size_t size);

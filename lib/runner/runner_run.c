@@ -13,12 +13,9 @@
 #include <tether/window.h>
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define ROWS 65536
@@ -244,44 +241,6 @@ static bool environment_set(const struct run_options *options)
     return false;
 }
 
-static struct sigaction interrupted, quit; /* as this process found them */
-
-static void command_exec(char **command)
-{
-    sigaction(SIGINT, &interrupted, NULL);
-    sigaction(SIGQUIT, &quit, NULL);
-    execvp(command[0], command);
-    const int why = errno;
-    say("%s: %s", command[0], strerror(why));
-    _exit(why == ENOENT ? RUNNER_NOT_FOUND : RUNNER_NOT_RUN);
-}
-
-static pid_t command_pid;
-
-static void signal_hand_on(int signal)
-{
-    if (command_pid > 0)
-        kill(command_pid, signal);
-}
-
-/* A signal from the terminal reaches the program by itself; others are handed
- * on. Either way this process lives until the program has ended. */
-static void signals_set(void)
-{
-    static const int handed[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
-    const struct sigaction hand = { .sa_handler = signal_hand_on,
-                                    .sa_flags = SA_RESTART };
-    const struct sigaction ignore = { .sa_handler = SIG_IGN };
-    static bool set;
-    if (set)
-        return;
-    set = true;
-    sigaction(SIGINT, &ignore, &interrupted);
-    sigaction(SIGQUIT, &ignore, &quit);
-    for (size_t i = 0; i < sizeof handed / sizeof handed[0]; i++)
-        sigaction(handed[i], &hand, NULL);
-}
-
 static char *command_text(char **command)
 {
     char *text = NULL;
@@ -298,27 +257,16 @@ static char *command_text(char **command)
 bool run_command(const struct run_options *options, struct report *report,
                  int *status)
 {
-    int ended;
     *report = (struct report){ .command = command_text(options->command) };
     if (!program_is_runnable(options->command[0], status))
         return false;
     *status = RUNNER_USAGE;
     if (!environment_set(options))
         return false;
-    fflush(NULL);
-    signals_set();
-    command_pid = fork();
-    if (command_pid < 0) {
-        say("fork: %m");
+    if (!program_run(options->command, &report->status)) {
         *status = RUNNER_NOT_RUN;
         return false;
     }
-    if (command_pid == 0)
-        command_exec(options->command);
-    while (waitpid(command_pid, &ended, 0) < 0 && errno == EINTR)
-        ;
-    report->status =
-        WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);
     table_gather(&report->table);
     table_sort(&report->table);
     *status = report->status;
