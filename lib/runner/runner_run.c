@@ -374,6 +374,9 @@ int run_main(int argc, char **argv)
     fflush(stdout);
     if (!options.quiet)
         table_print(&report.table, options.all, stderr);
+    if (tether_board_missing())
+        say("%zu more processes are missing here: the table has room for %d",
+            tether_board_missing(), ROWS);
     table_print_unchecked(&report.table, stderr);
     blind_tell(&report);
     status = report_verdict(&report, options.strict);
