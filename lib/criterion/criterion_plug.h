@@ -28,6 +28,8 @@ struct tt_real {
     void (*die)(const char *format, ...);
     void (*theory)(struct criterion_datapoints *points, size_t count,
                    void (*theory)(void));
+    void (*theory_abort)(void);
+    void (*log)(enum criterion_severity severity, const char *format, ...);
     int (*format)(char **text, size_t *offset, size_t *size, const char *format,
                   va_list arguments);
     struct cri_assert_node *(*node_add)(struct cri_assert_node *tree,
@@ -59,7 +61,8 @@ struct tt_plug {
     bool strict;       /* TETHER_STRICT */
     const char *blind; /* why nothing can be checked, or NULL */
     struct tether_budget budget;
-    bool in_theory; /* Criterion sends amid the body */
+    _Atomic bool in_theory; /* Criterion sends amid the body ... */
+    bool in_point; /* ... but not now: the test's thread is in a point */
     bool window_open, budget_open;
     bool unjudged;     /* what ends now is not judged: its test has failed */
     char refusal[512]; /* why the test's budget is refused; "": it is not */
@@ -85,6 +88,15 @@ void tt_tell(const char *file, unsigned line, const char *message);
 
 /* Keeps a failure until the theory that runs is over. */
 void tt_tell_later(const char *file, unsigned line, const char *message);
+
+/* Sends what was kept, if anything. */
+void tt_send_kept(void);
+
+/* Sends a line of the log. */
+void tt_log(enum criterion_severity severity, const char *text);
+
+/* Criterion goes on between two points of a theory's. */
+void tt_point_over(void);
 
 /* Ends the test from any thread; not from inside malloc. */
 _Noreturn void tt_leave(void);

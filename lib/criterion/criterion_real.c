@@ -96,6 +96,20 @@ EXPORT void cr_theory_main(struct criterion_datapoints *points, size_t count,
     tether_criterion_theory(points, count, theory);
 }
 
+EXPORT void cr_log(enum criterion_severity severity, const char *format, ...)
+{
+    char *text;
+    va_list arguments;
+    va_start(arguments, format);
+    tether_uncounted_begin();
+    if (vasprintf(&text, format, arguments) >= 0) {
+        tt_log(severity, text);
+        free(text);
+    }
+    tether_uncounted_end();
+    va_end(arguments);
+}
+
 /* All text of an assertion's message comes from here, on the test's time. */
 EXPORT int cri_fmt_vbprintf(char **text, size_t *offset, size_t *size,
                             const char *format, va_list arguments)
@@ -152,6 +166,8 @@ const struct tt_real *tt_real(void)
         *(void **)&real.skip = real_find("criterion_skip_test");
         *(void **)&real.die = real_find("criterion_test_die");
         *(void **)&real.theory = real_find("cr_theory_main");
+        *(void **)&real.theory_abort = real_find("cr_theory_abort");
+        *(void **)&real.log = real_find("cr_log");
         *(void **)&real.format = real_look("cri_fmt_vbprintf");
         *(void **)&real.node_add = real_look("cri_assert_node_add");
         *(void **)&real.main = real_find("criterion_internal_test_main");

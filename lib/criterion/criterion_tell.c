@@ -13,6 +13,7 @@
  */
 #include "criterion_plug.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,18 +151,23 @@ void tt_tell_later(const char *file, unsigned line, const char *message)
         .message = text, .line = line, .file = file });
 }
 
-/* A theory talks to the runner before and after each of its data points, and
- * allocates for that, so a limit can break amid the talk. */
-void tether_criterion_theory(struct criterion_datapoints *points, size_t count,
-                             void (*theory)(void))
+void tt_send_kept(void)
 {
-    tt_plug.in_theory = true;
-    tt_real()->theory(points, count, theory);
-    tt_plug.in_theory = false;
     if (kept.is_set && !tt_is_forked()) {
         send_begin();
         send_end();
     }
+}
+
+void tt_log(enum criterion_severity severity, const char *text)
+{
+    if (tt_plug.phase == TT_PHASE_NONE || tt_is_forked() || is_sending) {
+        tt_real()->log(severity, "%s", text);
+        return;
+    }
+    send_begin();
+    tt_real()->log(severity, "%s", text);
+    send_end();
 }
 
 void tt_leave_process(void)
@@ -170,6 +176,10 @@ void tt_leave_process(void)
         _exit(1);
     if (__gcov_dump)
         __gcov_dump();
+    /* Whatever failed in it, Criterion 2.4 passes a theory whose process ends
+     * by an exit, with any status. */
+    if (tt_plug.in_theory)
+        kill(getpid(), SIGKILL);
     _exit(0);
 }
 
@@ -182,8 +192,10 @@ void tt_leave(void)
 
 void tether_criterion_abort(void)
 {
-    if (!tt_is_forked())
+    if (!tt_is_forked()) {
+        tt_plug.in_point = false;
         tt_framework(true);
+    }
     tt_real()->abort();
     abort();
 }

@@ -52,7 +52,8 @@ static void wrap_tell(const struct tether_failure *failure, void *ctx)
     const bool whole = !failure->file || wrap_is_budgets_place(failure);
     const char *file = whole ? wrap_file() : failure->file;
     const unsigned line = whole ? wrap_line() : failure->line;
-    if (failure->in_malloc && tt_plug.in_theory && !tt_is_forked()) {
+    if (failure->in_malloc && tt_plug.in_theory && !tt_is_forked() &&
+        !(tt_plug.in_point && pthread_equal(pthread_self(), tt_plug.thread))) {
         tt_tell_later(file, line, failure->message);
         return;
     }

@@ -39,6 +39,12 @@ static bool name_is_bottom(const struct tt_name *name)
            (name->function && strcmp(name->function, "_start") == 0);
 }
 
+/* By libffi a framework calls a body that takes arguments. */
+static bool name_is_call(const struct tt_name *name)
+{
+    return starts(name->module->name, "libffi.");
+}
+
 static bool name_is_main(const struct tt_name *name)
 {
     return name->function && strcmp(name->function, "main") == 0;
@@ -61,7 +67,8 @@ static size_t stack_bottom(const struct tt_name **frames, size_t first,
         else if (i > first && name_is_start(frames[i]))
             count = i;
     }
-    while (count > first + 1 && name_is_bottom(frames[count - 1]))
+    while (count > first + 1 && (name_is_bottom(frames[count - 1]) ||
+                                 name_is_call(frames[count - 1])))
         count--;
     return count;
 }

@@ -125,6 +125,38 @@ Theory((int a, int b), limits, theory, HEAP_BUDGET(.max_heap = KiB(64)))
     take_and_give((size_t)(a + b));
 }
 
+TheoryDataPoints(limits, theory_of_nothing) = {
+    DataPoints(int, 1, 2, 3),
+    DataPoints(double, 3, 4),
+};
+
+/* What Criterion allocates between two points is not the theory's. */
+Theory((int a, double b), limits, theory_of_nothing,
+       HEAP_BUDGET(.max_count = 0, NO_LEAKS))
+{
+    cr_assume(a != 2);
+    cr_assert_lt(a, b + 1);
+}
+
+TheoryDataPoints(limits, theory_of_five) = {
+    DataPoints(int, 1, 2, 3),
+    DataPoints(int, 3, 4),
+};
+
+/* Six points, of which cr_assume leaves one. */
+Theory((int a, int b), limits, theory_of_five,
+       HEAP_BUDGET(.max_count = 5, .min_count = 5))
+{
+    cr_assume(a != 2 || b != 4);
+    take_and_give(1);
+}
+
+/* Criterion talks to its runner for a line of the log, and allocates. */
+Test(limits, log_is_not_the_tests, HEAP_BUDGET(.max_count = 0, NO_LEAKS))
+{
+    cr_log_info("a line of %d words", 5);
+}
+
 static int own_data = 7;
 
 Test(own, data_may_be_anything, .data = &own_data)
