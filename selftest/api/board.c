@@ -6,6 +6,7 @@
  * Each test is a runner. Its workers are this program again, which does what
  * TETHER_SELFTEST_WORKER says before main() begins.
  */
+#define _GNU_SOURCE /* clone, _Fork */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <tether/board.h>
