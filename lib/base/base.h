@@ -20,6 +20,8 @@
 
 struct tt_slot;
 
+#define TT_CACHE_CLASSES 129 /* up to lib/heap's largest small block */
+
 /*
  * One thread's record, in static TLS so that malloc can use it at any time.
  * 'inside' counts how deep the thread is in Tether: while it is not zero the
@@ -31,6 +33,8 @@ struct tt_slot;
  * nothing speaks against it.
  */
 struct tt_thread {
+    /* lib/heap's (heap_cache.h); first, as nothing is cheaper to index */
+    uintptr_t cache[TT_CACHE_CLASSES];
     struct tt_slot *fast;
     struct tt_slot *home; /* counters; NULL before the first allocation */
     uint32_t inside;      /* the recursion guard */

@@ -72,8 +72,13 @@ struct region {
     uint64_t (*side)[2]; /* for each granule; NULL: no sanitizer */
 };
 
-extern struct region *region_table[REGIONS_MAX]
-    __attribute__((visibility("hidden")));
+/*
+ * For each region: the address of its shadow less the number of its first
+ * granule, so that a sum gives any address its shadow byte; 0: no region.
+ */
+extern uintptr_t region_bias[REGIONS_MAX] __attribute__((visibility("hidden")));
+
+_Static_assert(offsetof(struct region, shadow) == 0, "see region_bias");
 
 #define EPOCH_BITS    24
 #define EPOCH_MAX     ((1u << EPOCH_BITS) - 1)
@@ -86,8 +91,8 @@ extern struct region *region_table[REGIONS_MAX]
 #define SIZE_MASK     ((uint64_t)0xfff)
 #define FLAGS_SHIFT   54
 #define FLAGS_MASK    ((uint64_t)0x3ff << FLAGS_SHIFT)
-#define DEAD_CALLER   ((uint64_t)0x2dd << FLAGS_SHIFT)
-#define DEAD_STACK    ((uint64_t)0x2de << FLAGS_SHIFT)
+#define DEAD_CALLER   ((uint64_t)0x2dc << FLAGS_SHIFT)
+#define DEAD_STACK    ((uint64_t)0x2d8 << FLAGS_SHIFT)
 
 TT_INLINE uint64_t word0_of(uint64_t serial, uint32_t epoch)
 {
@@ -120,7 +125,10 @@ TT_INLINE uint8_t shadow_with(uint8_t kind, uint32_t flags)
 TT_INLINE struct region *region_of(uintptr_t address)
 {
     const size_t index = address >> REGION_SHIFT;
-    return TT_LIKELY(index < REGIONS_MAX) ? region_table[index] : NULL;
+    const uintptr_t bias =
+        TT_LIKELY(index < REGIONS_MAX) ? region_bias[index] : 0;
+    return TT_LIKELY(bias != 0) ? (struct region *)(bias + index * SHADOW_BYTES)
+                                : NULL;
 }
 
 TT_INLINE uint8_t *shadow_of(struct region *region, uintptr_t address)

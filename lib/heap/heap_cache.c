@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Giving a thread's free blocks back, on request and at its end.
+ * Opening a thread's lists of free blocks, and giving the blocks back.
  *
- * Hook: a thread may still free after it; its lists are full then.
+ * Hook: a thread may still free after the end; its lists are closed then.
  */
 #include "heap/heap_cache.h"
 
 #include <mimalloc.h>
 
-_Thread_local struct small_cache small_cache
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+void cache_open(void)
+{
+    for (size_t class = CACHE_CLASS_MAX + 1; class < TT_CACHE_CLASSES; class ++)
+        tt_self.cache[class] = CACHE_CLOSED;
+}
 
 void cache_empty(void)
 {
-    for (size_t class = 0; class <= CACHE_CLASS_MAX; class ++)
-        while (small_cache.first[class])
-            mi_free(cache_take(class));
+    for (size_t class = 0; class < TT_CACHE_CLASSES; class ++) {
+        uint64_t *words;
+        while ((words = cache_take(class)) != NULL)
+            mi_free(words);
+    }
 }
 
 void cache_close(void)
 {
     cache_empty();
-    for (size_t class = 0; class <= CACHE_CLASS_MAX; class ++)
-        small_cache.count[class] = CACHE_DEPTH;
+    for (size_t class = 0; class < TT_CACHE_CLASSES; class ++)
+        tt_self.cache[class] = CACHE_CLOSED;
 }

@@ -10,8 +10,8 @@
 #include <mimalloc.h>
 
 /* Counts a small block before it is taken, if the thread may go on without
- * asking. */
-TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
+ * asking. *word becomes its word 0. */
+TT_INLINE bool small_count(struct tt_slot *slot, size_t size, uint64_t *word)
 {
     slot_counting(slot, 1);
     /* Unsigned, because a size that is refused below may overflow them. */
@@ -25,7 +25,7 @@ TT_INLINE bool small_count(struct tt_slot *slot, size_t size)
         return false;
     }
     slot->total = total;
-    slot->stamp = stamp;
+    slot->stamp = *word = stamp;
     slot_counting(slot, 0);
     if (TT_UNLIKELY(live > slot->peak))
         slot->peak = live;
@@ -52,16 +52,18 @@ TT_INLINE void *fast_alloc(size_t size, bool zeroed,
                            void *(*slow)(size_t size))
 {
     struct tt_slot *const slot = tt_self.fast;
+    uint64_t word;
     if (TT_UNLIKELY(!slot || !heap_process_is_mine() ||
-                    !small_count(slot, size)))
+                    !small_count(slot, size, &word)))
         return slow(size);
     uint64_t *const words = cache_take(cache_class(size));
     if (TT_UNLIKELY(!words))
         return miss(slot, size);
     const uintptr_t address = (uintptr_t)words + HEADER_BYTES;
     /* A block was there before, and so is its region. */
-    *shadow_of(region_table[address >> REGION_SHIFT], address) = SHADOW_SMALL;
-    words[0] = slot->stamp;
+    *(uint8_t *)(region_bias[address >> REGION_SHIFT] +
+                 (address >> GRANULE_SHIFT)) = SHADOW_SMALL;
+    words[0] = word;
     if (zeroed)
         __builtin_memset((void *)address, 0, size);
     if (tt_stack_depth)
@@ -77,27 +79,36 @@ void mi_free_errno(void *base);
  * of the entry point. */
 TT_INLINE bool fast_free(void *address, void *caller)
 {
-    const uintptr_t at = (uintptr_t)address;
+    /* Turned right by four bits, an address that is no multiple of 16 is as
+     * large as one that no program has: one comparison refuses both. */
+    const uintptr_t granule = (uintptr_t)address >> GRANULE_SHIFT |
+                              (uintptr_t)address << (64 - GRANULE_SHIFT);
+    size_t index = granule / SHADOW_BYTES;
+    /* Hidden from the compiler, which would compare with two instructions. */
+    __asm__("" : "+r"(index));
     struct tt_slot *const slot = tt_self.fast;
-    struct region *const region = region_of(at);
-    if (TT_UNLIKELY(!slot || !region))
+    if (TT_UNLIKELY(!slot || index >= REGIONS_MAX || !region_bias[index]))
         return false;
-    uint8_t *const shadow = shadow_of(region, at);
-    uint64_t *const words = (uint64_t *)(at - HEADER_BYTES);
-    if (TT_UNLIKELY(*shadow != SHADOW_SMALL || at % 16 != 0))
-        return false;
-    if (TT_UNLIKELY(!heap_process_is_young(word0_epoch(words[0]))))
+    uint8_t *const shadow = (uint8_t *)(region_bias[index] + granule);
+    uint64_t *const words = (uint64_t *)((uintptr_t)address - HEADER_BYTES);
+    if (TT_UNLIKELY(*shadow != SHADOW_SMALL ||
+                    !heap_process_is_young(word0_epoch(words[0]))))
         return false;
     const size_t size = words[1] >> SIZE_SHIFT;
     slot->freed += (int64_t)size;
     slot->freed_count++;
     *shadow = SHADOW_DEAD;
     /* It has no flags: small_bury in one instruction less. */
-    words[1] |= DEAD_CALLER;
+    ((uint8_t *)words)[15] = DEAD_CALLER >> 56;
     words[2] = (uintptr_t)caller;
     if (TT_UNLIKELY(!cache_give(words, cache_class(size))))
         mi_free_errno(words);
     return true;
 }
+
+/* The mark is in the uppermost byte of word 1, where a size never reaches. */
+_Static_assert(DEAD_CALLER << 8 == 0 && SMALL_MAX < 1 << (56 - SIZE_SHIFT),
+               "see fast_free");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "see fast_free");
 
 #endif

@@ -54,13 +54,12 @@ static TT_COLD bool small_enter_slowly(uint64_t *words, size_t size)
     return entered;
 }
 
-/* Gives a block of mimalloc's its header and its place in the shadow. What
- * mimalloc returns is below 2^47, so the table needs no check of its bound. */
+/* Gives a block of mimalloc's its header and its place in the shadow. */
 TT_INLINE void *small_enter(struct tt_slot *slot, uint64_t *words, size_t size,
                             void *frame)
 {
     const uintptr_t address = (uintptr_t)words + HEADER_BYTES;
-    struct region *const region = region_table[address >> REGION_SHIFT];
+    struct region *const region = region_of(address);
     if (TT_LIKELY(words != NULL)) {
         words[0] = slot->stamp;
         if (TT_LIKELY(region != NULL))

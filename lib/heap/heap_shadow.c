@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-struct region *region_table[REGIONS_MAX];
+uintptr_t region_bias[REGIONS_MAX];
 
 /* The regions in use, so that a visit need not look at four million slots. */
 static struct {
@@ -53,7 +53,7 @@ TT_COLD struct region *region_make(uintptr_t address)
     if (index >= REGIONS_MAX)
         return NULL;
     tt_lock_take(&regions.lock);
-    struct region *region = region_table[index];
+    struct region *region = region_of(address);
     if (!region) {
         const size_t bytes = sizeof *region + (heap_sanitized ? SIDE_BYTES : 0);
         region = tt_map_sparse(bytes);
@@ -65,7 +65,9 @@ TT_COLD struct region *region_make(uintptr_t address)
             /* A huge page would cost 2 MiB for the first block. */
             madvise(region, bytes, MADV_NOHUGEPAGE);
             region->side = heap_sanitized ? (void *)(region + 1) : NULL;
-            __atomic_store_n(&region_table[index], region, __ATOMIC_RELEASE);
+            __atomic_store_n(&region_bias[index],
+                             (uintptr_t)region - index * SHADOW_BYTES,
+                             __ATOMIC_RELEASE);
         }
     }
     tt_lock_give(&regions.lock);
@@ -239,8 +241,8 @@ static bool region_visit(uint32_t index,
                          bool (*see)(const struct tt_block *, void *),
                          void *ctx)
 {
-    struct region *const region = region_table[index];
     const uintptr_t start = (uintptr_t)index << REGION_SHIFT;
+    struct region *const region = region_of(start);
     for (size_t byte = 0; byte < SHADOW_BYTES; byte += 8) {
         uint64_t eight;
         memcpy(&eight, &region->shadow[byte], 8);

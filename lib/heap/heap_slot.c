@@ -87,6 +87,7 @@ static TT_COLD struct tt_slot *slot_make(void)
     tt_lock_give(&slots.lock);
     if (slot) {
         tt_self.home = slot;
+        cache_open();
         if (!tt_self.stack_top)
             tt_self.stack_top = tt_os_stack_top();
         ledger_enter(slot);
