@@ -82,6 +82,7 @@ __attribute__((constructor(101))) static void setup(void)
     tt_budget_words.leak = tt_report_leak;
     tt_budget_words.misuse = tt_report_misuse;
     tt_budget_words.where = tt_report_where;
+    tt_budget_words.profile = tt_report_profile;
     tt_stack_unloaded = tt_names_forget;
     tt_heap_setup();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);

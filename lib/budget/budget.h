@@ -58,6 +58,8 @@ struct tt_budget_words {
     /* Where a stack's first frame outside libc is. False: not known. The
      * string lives as long as the process. */
     bool (*where)(uint32_t stack, const char **file, unsigned *line);
+    /* Writes the window's profile (tt_profile_visit) to its file. */
+    void (*profile)(const char *window);
     /* Finds the ranges of functions by name, static ones too. Returns how
      * many were found; those that were not have start 0. */
     size_t (*find_functions)(const char *const *names, size_t count,
@@ -68,6 +70,13 @@ extern struct tt_budget_words tt_budget_words;
 /* Called when a window ends that is judged, before its leaks are; filled by
  * lib/init.c. */
 extern size_t (*tt_window_ending)(void);
+
+/* Calls back for each stack that allocated in the window, while a profile is
+ * taken (budget_profile.h). Not while threads allocate. Returns how many. */
+struct tt_profile_row;
+size_t tt_profile_visit(void (*see)(const struct tt_profile_row *row,
+                                    void *ctx),
+                        void *ctx);
 
 /* For tt_heap_news. */
 enum tt_answer tt_budget_breach(struct tt_scope *scope, enum tt_limit limit,

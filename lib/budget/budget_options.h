@@ -46,6 +46,10 @@ bool site_watch_start(struct budget_state *state, uint64_t limit);
 void site_watch_stop(struct budget_state *state);
 void site_watch_child(void);
 
+/* Puts the watch of allocations in force where a limit or a profile wants
+ * it. */
+void site_watch_update(void);
+
 /* In a forked child: the lock's holder does not exist. */
 void budget_rules_child(void);
 

@@ -14,6 +14,7 @@
 
 #include "base/base_lock.h"
 #include "base/base_mem.h"
+#include "budget/budget_profile.h"
 #include "os/os.h"
 #include "stack/stack.h"
 
@@ -174,6 +175,8 @@ static enum tt_answer site_see(uint32_t stack, int64_t bytes, uint32_t epoch)
     else if (number)
         answer = site_born(number, stack, bytes);
     walk_end(phase);
+    if (tt_profile_on && answer == TT_ALLOW)
+        profile_see(stack, bytes);
     return answer;
 }
 
@@ -211,6 +214,11 @@ static void wrappers_read(void)
     }
 }
 
+void site_watch_update(void)
+{
+    tt_heap_watch_sites(sites.inner || tt_profile_on ? site_see : NULL);
+}
+
 bool site_watch_start(struct budget_state *state, uint64_t limit)
 {
     tt_enter();
@@ -227,7 +235,7 @@ bool site_watch_start(struct budget_state *state, uint64_t limit)
         watch->outer = sites.inner;
         sites.inner = watch;
         state->sites = watch;
-        tt_heap_watch_sites(site_see);
+        site_watch_update();
     }
     tt_leave();
     return watch != NULL;
@@ -243,8 +251,7 @@ void site_watch_stop(struct budget_state *state)
     for (struct site_watch *in = sites.inner; in; in = in->outer)
         if (in->outer == watch)
             in->outer = watch->outer;
-    if (!sites.inner)
-        tt_heap_watch_sites(NULL);
+    site_watch_update();
     walks_wait();
     state->sites = NULL;
     tt_unmap(watch, sizeof *watch);
@@ -254,7 +261,7 @@ void site_watch_child(void)
 {
     tt_lock_reset(&sites.lock);
     sites.readers[0] = sites.readers[1] = 0;
-    if (sites.inner)
-        tt_heap_watch_sites(NULL);
     sites.inner = NULL;
+    profile_child();
+    site_watch_update();
 }

@@ -8,12 +8,15 @@
 #include "budget/budget_options.h"
 
 #include "base/base_text.h"
+#include "budget/budget_profile.h"
 
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 static struct {
     bool open;
+    char name[256];
     const char *blind; /* why nothing is seen; NULL: all is */
     struct tt_scope scope;
     const struct tether_budget *budget;
@@ -108,7 +111,11 @@ tether_status tether_window_begin(const char *name)
     tt_board_window(name);
     window.blind = tt_heap_sees() ? NULL : tt_heap_blind_reason();
     window.open = true;
+    snprintf(window.name, sizeof window.name, "%s", name);
     tt_scope_begin(&window.scope);
+    profile_begin();
+    if (tt_profile_on)
+        site_watch_update();
     tt_leave();
     return window.blind ? TETHER_BLIND : TETHER_OK;
 }
@@ -181,6 +188,14 @@ static void window_judge(void)
         lost_judge();
 }
 
+/* Before the leaks are judged, whose words could allocate. */
+static void window_profile(void)
+{
+    tt_budget_words.profile(window.name);
+    profile_end();
+    site_watch_update();
+}
+
 tether_status tether_window_end(unsigned checks)
 {
     if (!window.open)
@@ -188,6 +203,8 @@ tether_status tether_window_end(unsigned checks)
     tt_enter();
     if (checks && tt_window_ending)
         tt_window_ending();
+    if (tt_profile_on)
+        window_profile();
     if (checks & TETHER_CHECK_LEAKS && !window.blind)
         window_judge();
     tt_scope_end(&window.scope);

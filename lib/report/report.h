@@ -29,6 +29,9 @@ void tt_report_breach(const struct tt_breach_facts *facts,
  */
 bool tt_report_leak(struct tt_leak_facts *facts, struct tt_text *text);
 
+/* Writes the profile of the window of this name to its file. */
+void tt_report_profile(const char *name);
+
 /* A bad free or realloc. */
 void tt_report_misuse(const struct tt_misuse_report *report,
                       struct tt_text *text);

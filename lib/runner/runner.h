@@ -36,7 +36,7 @@ struct run_options {
     char **command; /* NULL-terminated */
     const char *ini;
     bool no_ini, strict, quiet, all;
-    const char *json, *markdown, *junit, *annotate;
+    const char *json, *markdown, *junit, *annotate, *pprof;
     struct config config; /* tether.ini, once reports are written */
 };
 

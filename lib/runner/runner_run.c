@@ -9,6 +9,8 @@
  */
 #include "runner/runner.h"
 
+#include "runner/runner_profile.h"
+
 #include <tether/board.h>
 #include <tether/window.h>
 
@@ -29,7 +31,8 @@ enum {
     OPTION_JSON,
     OPTION_MARKDOWN,
     OPTION_JUNIT,
-    OPTION_ANNOTATE
+    OPTION_ANNOTATE,
+    OPTION_PPROF
 };
 
 static const struct argp_option options_in_common[] = {
@@ -55,6 +58,8 @@ static const struct argp_option options_in_common[] = {
     { "junit", OPTION_JUNIT, "FILE", 0, "Write the report as JUnit XML", 3 },
     { "markdown", OPTION_MARKDOWN, "FILE", 0,
       "Write a summary for a pull request", 3 },
+    { "pprof", OPTION_PPROF, "FILE", 0,
+      "Write a heap profile (gzip'ed protobuf) for pprof", 3 },
     { "annotate", OPTION_ANNOTATE, "CI", 0,
       "Print annotations for github or gitlab", 3 },
     { 0 }
@@ -92,6 +97,9 @@ static error_t common_option(int option, char *value, struct argp_state *state)
         return 0;
     case OPTION_JUNIT:
         options->junit = value;
+        return 0;
+    case OPTION_PPROF:
+        options->pprof = value;
         return 0;
     case OPTION_MARKDOWN:
         options->markdown = value;
@@ -261,10 +269,14 @@ bool run_command(const struct run_options *options, struct report *report,
     if (!program_is_runnable(options->command[0], status))
         return false;
     *status = RUNNER_USAGE;
-    if (!environment_set(options))
+    if (!environment_set(options) || (options->pprof && !profile_begin()))
         return false;
     if (!program_run(options->command, &report->status)) {
         *status = RUNNER_NOT_RUN;
+        return false;
+    }
+    if (options->pprof && !profile_end(options->pprof)) {
+        *status = RUNNER_USAGE;
         return false;
     }
     table_gather(&report->table);

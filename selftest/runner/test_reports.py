@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The reports, read by their own readers; diff and merge."""
+import subprocess
 import xml.etree.ElementTree
 
 import jsonschema
@@ -55,6 +56,84 @@ class Reports(Case):
         self.tether("run", "--", program("suite"))
         self.assertEqual(len(json.loads(self.read("r.json"))["tests"]), 6)
         self.assertIn("###", self.read("r.md"))
+
+
+class Profiles(Case):
+    """Read by pprof itself."""
+
+    def profile(self, name, *command):
+        done = self.tether("run", "--pprof=" + name, "--", *command)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(os.listdir(self.scratch), [])
+
+    def setUp(self):
+        super().setUp()
+        self.scratch = os.path.join(self.folder, "scratch")
+        os.mkdir(self.scratch)
+
+    def environment(self, env):
+        return {**super().environment(env), "TMPDIR": self.scratch}
+
+    def top(self, *arguments):
+        """pprof's table: flat and cumulative by function."""
+        done = subprocess.run(
+            ["go", "tool", "pprof", "-top", "-unit=B", "-nodefraction=0", *arguments],
+            cwd=self.folder, capture_output=True, text=True,
+            env={**os.environ, "HOME": self.folder},
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [line.split() for line in done.stdout.splitlines() if "%" in line]
+        return {row[5]: (row[0], row[3]) for row in rows if len(row) == 6}
+
+    def test_at_the_peak(self):
+        self.profile("p.pb.gz", program("profile"))
+        table = self.top("p.pb.gz")
+        self.assertEqual(table["leaf"], ("10000B", "10000B"))
+        self.assertEqual(table["middle"], ("0", "10000B"))
+        self.assertEqual(table["main"], ("0", "10000B"))
+        self.assertNotIn("churn", table)
+
+    def test_all_that_was_allocated(self):
+        self.profile("p.pb.gz", program("profile"))
+        table = self.top("-sample_index=alloc_space", "p.pb.gz")
+        self.assertEqual(table["leaf"], ("15024B", "15024B"))
+        self.assertEqual(table["churn"], ("0", "5000B"))
+        table = self.top("-sample_index=alloc_objects", "p.pb.gz")
+        self.assertEqual(table["leaf"], ("61B", "61B"))
+
+    def test_what_is_left(self):
+        self.profile("p.pb.gz", program("profile"))
+        table = self.top("-sample_index=left_space", "p.pb.gz")
+        self.assertEqual(table["leaf"], ("4024B", "4024B"))
+        self.assertEqual(table["middle"], ("0", "4000B"))
+
+    def test_before_and_after(self):
+        self.profile("a.pb.gz", program("profile"))
+        self.profile("b.pb.gz", program("profile"), "1500")
+        table = self.top("-diff_base=a.pb.gz", "b.pb.gz")
+        self.assertEqual(table["leaf"], ("5000B", "5000B"))
+
+    def test_by_test(self):
+        self.profile("p.pb.gz", program("suite"))
+        done = subprocess.run(
+            ["go", "tool", "pprof", "-tags", "p.pb.gz"], cwd=self.folder,
+            capture_output=True, text=True, env={**os.environ, "HOME": self.folder},
+        )
+        self.assertIn("cache::takes_a_lot", done.stdout)
+        table = self.top("-tagfocus=test=pool::leaks", "p.pb.gz")
+        self.assertEqual(table["pool_leaks_impl"], ("1234B", "1234B"))
+
+    def test_with_a_limit_by_function(self):
+        """The watch of allocations serves both."""
+        done = self.tether(
+            "run", "--max-site=5KiB", "--pprof=p.pb.gz", "--", program("profile")
+        )
+        self.assertEnds(done, LIMIT, "max_site broken")
+        self.assertEqual(self.top("p.pb.gz")["leaf"], ("10000B", "10000B"))
+
+    def test_where_it_cannot_be_written(self):
+        done = self.tether("run", "--pprof=no/such/p.pb.gz", "--", program("profile"))
+        self.assertEnds(done, USAGE, "no/such/p.pb.gz: ")
 
 
 class Several(Case):
