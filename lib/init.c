@@ -66,6 +66,12 @@ static void after_fork_in_child(void)
     tt_budget_child();
 }
 
+static void module_unloaded(void)
+{
+    tt_names_forget();
+    tt_budget_forget();
+}
+
 __attribute__((constructor(101))) static void setup(void)
 {
     /* Registering for the fence waits for the whole machine's processors once
@@ -83,7 +89,8 @@ __attribute__((constructor(101))) static void setup(void)
     tt_budget_words.misuse = tt_report_misuse;
     tt_budget_words.where = tt_report_where;
     tt_budget_words.profile = tt_report_profile;
-    tt_stack_unloaded = tt_names_forget;
+    tt_budget_words.find_functions = tt_report_functions;
+    tt_stack_unloaded = module_unloaded;
     tt_heap_setup();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }

@@ -28,6 +28,7 @@ struct tether_board_row {
     size_t leaked_bytes;
     const char *unchecked;  /**< why nothing was checked, or NULL */
     const char *collecting; /**< the collector in which it ended, or NULL */
+    const char *note;       /**< lines that its user should see, or NULL */
     int ended;              /**< not 0: the window was ended in good order */
     int failed; /**< failures told: bits 1 << enum tether_failure_kind */
 };

@@ -19,9 +19,11 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* The pipe's language. The first line of both sides; another number is
- * another language. lib/report/report_names.c speaks the other side. */
-#define ANALYSE_HELLO "tether-names 1"
+/* The pipe's languages, one for each mode. The first line of both sides;
+ * another number is another language. lib/report/report_names.c and
+ * report_functions.c speak the other side. */
+#define ANALYSE_HELLO           "tether-names 1"
+#define ANALYSE_FUNCTIONS_HELLO "tether-functions 1"
 
 struct analyse_mapping {
     uint64_t start, end; /* addresses */
@@ -47,10 +49,14 @@ struct analyse_input {
     size_t mappings_count;
     struct analyse_request *requests;
     size_t requests_count;
+    const char **functions; /* names to be found */
+    size_t functions_count;
 };
 
-/* Reads the question. Returns NULL, or what is wrong with it. */
-const char *analyse_input_read(FILE *from, struct analyse_input *input);
+/* Reads a question that begins with the line 'hello'. Returns NULL, or what
+ * is wrong with it. */
+const char *analyse_input_read(FILE *from, const char *hello,
+                               struct analyse_input *input);
 
 enum analyse_debug {
     ANALYSE_DEBUG_YES,
@@ -66,6 +72,7 @@ struct analyse_module {
     Elf *elf;
     int debug_fd;
     Elf *debug_elf; /* a file of its own, or NULL */
+    Elf *mini_elf;  /* .gnu_debugdata: symbols, packed; or NULL */
     Dwarf *dwarf;   /* NULL: no debug information */
 };
 
@@ -76,13 +83,38 @@ void analyse_module_open(struct analyse_module *module,
                          const char *debug_root);
 void analyse_module_close(struct analyse_module *module);
 
+/* Finds a section that the file has bytes of. NULL: there is none. */
+Elf_Scn *analyse_section_named(Elf *elf, const char *name);
+
 /* Turns a file offset into a link address. */
 bool analyse_module_link(const struct analyse_module *module, uint64_t offset,
                          uint64_t *link);
 
+/* The other way round: where in the file a link address is. */
+bool analyse_module_offset(const struct analyse_module *module, uint64_t link,
+                           uint64_t *offset);
+
 /* Finds a separate file with debug information, by build id or debug link.
  * Returns its descriptor, -1 if there is none. */
 int analyse_debug_find(Elf *elf, const char *path, const char *debug_root);
+
+/* Unpacks the symbols that a stripped file may carry in .gnu_debugdata. NULL:
+ * it carries none. */
+Elf *analyse_debug_mini(Elf *elf);
+
+/* A symbol of code. */
+struct analyse_symbol {
+    uint64_t at, size; /* link address, bytes (0: not known) */
+    const char *name;
+    bool is_global;
+};
+
+/* Calls back for each symbol of code in all symbol tables of a module. Returns
+ * whether static functions are among them. */
+typedef void (*analyse_symbol_see)(const struct analyse_symbol *symbol,
+                                   void *ctx);
+bool analyse_symbols_visit(const struct analyse_module *module,
+                           analyse_symbol_see see, void *ctx);
 
 /* Finds the symbols of requests (sorted by link address) in one pass. */
 void analyse_symbols(const struct analyse_module *module,
@@ -91,6 +123,22 @@ void analyse_symbols(const struct analyse_module *module,
 /* Gets a symbol as people write it: C++ names are demangled if the machine
  * has libstdc++. */
 const char *analyse_demangle(const char *symbol);
+
+/* The same with parameters. NULL: it is no mangled name. */
+char *analyse_demangle_whole(const char *symbol);
+
+/* Cuts the parameters off a demangled name. */
+void analyse_parameters_cut(char *name);
+
+/* Is a symbol, or a part that the compiler split off it (work.cold), the
+ * function that people call 'name'? As it is mangled, or as C++ writes it:
+ * with or without parameters, template arguments, type of the result. */
+bool analyse_is_called(const char *symbol, const char *name);
+
+/* How far a symbol is from what somebody wrote; *shown is how people would
+ * write it. */
+size_t analyse_name_distance(const char *symbol, const char *name,
+                             const char **shown);
 
 /* One frame of an answer; an address inside inlined code has several. */
 struct analyse_frame {
@@ -110,9 +158,26 @@ struct analyse_units *analyse_units_make(Dwarf *dwarf);
 size_t analyse_units_find(const struct analyse_units *units, uint64_t link,
                           struct analyse_frame *frames);
 
-/* Answers the question on 'to'. */
+/* A function that debug information describes. */
+struct analyse_definition {
+    const char *name;    /* qualified where it is C++ */
+    const char *mangled; /* or NULL */
+    Dwarf_Die *die;
+    bool is_inline; /* no code of its own here: inlined into others */
+};
+typedef void (*analyse_definition_see)(
+    const struct analyse_definition *definition, void *ctx);
+void analyse_units_visit(const struct analyse_units *units,
+                         analyse_definition_see see, void *ctx);
+
+/* Answer a question on 'to'. */
 void analyse_names(const struct analyse_input *input, const char *debug_root,
                    FILE *to);
+void analyse_functions(const struct analyse_input *input,
+                       const char *debug_root, FILE *to);
+
+/* Writes a field of a record: a tab or a newline in it would break it. */
+void analyse_field_put(FILE *to, const char *text);
 
 /* malloc that ends the program when there is no memory. */
 void *analyse_alloc(size_t bytes);

@@ -3,7 +3,9 @@
  * Separate debug files, found as gdb finds them: by build id, then by
  * .gnu_debuglink beside the module, in .debug/, and under the debug root.
  * libdw's own search is not used: it starts debuginfod and with it a thread
- * and a network client.
+ * and a network client. And the small table of symbols that some systems leave
+ * in a stripped file, packed by xz: libdw unpacks whole files, so it is given
+ * to it as one.
  */
 #include "analyse/analyse.h"
 
@@ -12,6 +14,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static int build_id_open(Elf *elf, const char *debug_root)
@@ -90,4 +93,20 @@ int analyse_debug_find(Elf *elf, const char *path, const char *debug_root)
 {
     const int fd = build_id_open(elf, debug_root);
     return fd >= 0 ? fd : debug_link_open(elf, path, debug_root);
+}
+
+Elf *analyse_debug_mini(Elf *elf)
+{
+    Elf_Scn *const section = analyse_section_named(elf, ".gnu_debugdata");
+    const Elf_Data *const packed = section ? elf_rawdata(section, NULL) : NULL;
+    const int fd =
+        packed && packed->d_size ? memfd_create("mini", MFD_CLOEXEC) : -1;
+    if (fd < 0)
+        return NULL;
+    Elf *const mini =
+        write(fd, packed->d_buf, packed->d_size) == (ssize_t)packed->d_size
+            ? dwelf_elf_begin(fd)
+            : NULL;
+    close(fd);
+    return mini && elf_kind(mini) == ELF_K_ELF ? mini : NULL;
 }

@@ -131,6 +131,17 @@ static bool request_parse(const char *line, struct analyse_input *input)
     return true;
 }
 
+static bool function_parse(const char *line, struct analyse_input *input)
+{
+    if (line[0] != 'n' || line[1] != ' ' || !line[2] ||
+        input->functions_count >= ITEMS_MAX)
+        return false;
+    input->functions = analyse_grow(input->functions, input->functions_count,
+                                    sizeof *input->functions);
+    input->functions[input->functions_count++] = text_copy(line + 2);
+    return true;
+}
+
 static void requests_place(struct analyse_input *input)
 {
     for (size_t i = 0; i < input->requests_count; i++) {
@@ -140,12 +151,23 @@ static void requests_place(struct analyse_input *input)
     }
 }
 
-const char *analyse_input_read(FILE *from, struct analyse_input *input)
+/* "its first line is not 'tether-names 1'" */
+static const char *hello_missing(const char *hello)
 {
+    static char wrong[128];
+    snprintf(wrong, sizeof wrong, "its first line is not '%s'", hello);
+    return wrong;
+}
+
+const char *analyse_input_read(FILE *from, const char *hello,
+                               struct analyse_input *input)
+{
+    bool (*const item_parse)(const char *, struct analyse_input *) =
+        strcmp(hello, ANALYSE_HELLO) == 0 ? request_parse : function_parse;
     *input = (struct analyse_input){ 0 };
     const char *line = line_read(from);
-    if (!line || strcmp(line, ANALYSE_HELLO) != 0)
-        return "its first line is not '" ANALYSE_HELLO "'";
+    if (!line || strcmp(line, hello) != 0)
+        return hello_missing(hello);
     while ((line = line_read(from)) != NULL) {
         const char *wrong = NULL;
         if (!strcmp(line, "end")) {
@@ -156,7 +178,7 @@ const char *analyse_input_read(FILE *from, struct analyse_input *input)
             input->pid = (pid_t)strtol(line + 4, NULL, 10);
         else if (!strcmp(line, "maps"))
             wrong = maps_read(from, input);
-        else if (!request_parse(line, input))
+        else if (!item_parse(line, input))
             wrong = "a line is not understood";
         if (wrong)
             return wrong;

@@ -13,16 +13,18 @@
 #define EXIT_USAGE 2
 
 static const char usage[] =
-    "Usage: tether-analyse names [--debug-dir DIR]  < question\n"
+    "Usage: tether-analyse names [--debug-dir DIR]      < question\n"
+    "       tether-analyse functions [--debug-dir DIR]  < question\n"
     "       tether-analyse --help | --version\n"
     "\n"
-    "Names code addresses of a running program: function, file, line.\n"
+    "Names code addresses of a running program: function, file, line; or\n"
+    "finds the code of functions by their names.\n"
     "Tether's library runs it; it is found by TETHER_ANALYSE, beside the\n"
     "library, or where it was installed.\n"
     "\n"
     "  --debug-dir DIR  where separate debug files are (/usr/lib/debug)\n"
     "\n"
-    "The question is text, one item a line:\n"
+    "The question of 'names' is text, one item a line:\n"
     "  " ANALYSE_HELLO "\n"
     "  pid NUMBER       of the program (optional)\n"
     "  maps             then the lines of its /proc/PID/maps, then:\n"
@@ -40,6 +42,15 @@ static const char usage[] =
     "  m MODULE STATE\n"
     "      STATE is debug, nodebug, system (not looked for) or unreadable\n"
     "\n"
+    "That of 'functions' begins with '" ANALYSE_FUNCTIONS_HELLO "', and its\n"
+    "items are\n"
+    "  n NAME           as C has it, or C++, mangled or not\n"
+    "The answer has for each name one or more of\n"
+    "  a INDEX START END      addresses; also of what the compiler split off\n"
+    "or one of\n"
+    "  i INDEX                it was inlined wherever it is called\n"
+    "  u INDEX NEAREST        no module has it; NEAREST may be empty\n"
+    "\n"
     "Exit status: 0 answered, 1 no memory or a broken pipe, 2 bad usage or a\n"
     "bad question.\n";
 
@@ -51,15 +62,25 @@ static int usage_error(const char *what, const char *argument)
     return EXIT_USAGE;
 }
 
-static int names(const char *debug_root)
+/* What the program can do. */
+static const struct mode {
+    const char *name, *hello;
+    void (*answer)(const struct analyse_input *input, const char *debug_root,
+                   FILE *to);
+} modes[] = {
+    { "names", ANALYSE_HELLO, analyse_names },
+    { "functions", ANALYSE_FUNCTIONS_HELLO, analyse_functions },
+};
+
+static int mode_run(const struct mode *mode, const char *debug_root)
 {
     struct analyse_input input;
-    const char *const wrong = analyse_input_read(stdin, &input);
+    const char *const wrong = analyse_input_read(stdin, mode->hello, &input);
     if (wrong) {
         fprintf(stderr, "tether-analyse: bad question: %s\n", wrong);
         return EXIT_USAGE;
     }
-    analyse_names(&input, debug_root, stdout);
+    mode->answer(&input, debug_root, stdout);
     return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -93,8 +114,9 @@ int main(int argc, char **argv)
         }
     }
     if (!mode)
-        return usage_error("what is to be done? 'names' is the mode", NULL);
-    if (strcmp(mode, "names") != 0)
-        return usage_error("unknown mode", mode);
-    return names(debug_root);
+        return usage_error("what is to be done? 'names' is one mode", NULL);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (!strcmp(mode, modes[i].name))
+            return mode_run(&modes[i], debug_root);
+    return usage_error("unknown mode", mode);
 }

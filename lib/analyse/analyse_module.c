@@ -80,22 +80,27 @@ static void vdso_open(struct analyse_module *module,
             elf_memory(start, (size_t)(mapping->end - mapping->start));
 }
 
-static bool elf_has_debug(Elf *elf)
+Elf_Scn *analyse_section_named(Elf *elf, const char *name)
 {
     size_t names;
     if (elf_getshdrstrndx(elf, &names) != 0)
-        return false;
+        return NULL;
     for (Elf_Scn *section = NULL;
          (section = elf_nextscn(elf, section)) != NULL;) {
         GElf_Shdr header;
         if (!gelf_getshdr(section, &header) || header.sh_type == SHT_NOBITS)
             continue;
-        const char *const name = elf_strptr(elf, names, header.sh_name);
-        if (name &&
-            (!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info")))
-            return true;
+        const char *const its = elf_strptr(elf, names, header.sh_name);
+        if (its && !strcmp(its, name))
+            return section;
     }
-    return false;
+    return NULL;
+}
+
+static bool elf_has_debug(Elf *elf)
+{
+    return analyse_section_named(elf, ".debug_info") ||
+           analyse_section_named(elf, ".zdebug_info");
 }
 
 static void debug_open(struct analyse_module *module, const char *path,
@@ -143,6 +148,7 @@ void analyse_module_open(struct analyse_module *module,
         return;
     }
     module->debug = ANALYSE_DEBUG_NONE;
+    module->mini_elf = analyse_debug_mini(module->elf);
     debug_open(module, mapping->path, debug_root);
 }
 
@@ -153,6 +159,25 @@ void analyse_module_close(struct analyse_module *module)
         close(module->debug_fd);
     if (module->fd >= 0)
         close(module->fd);
+}
+
+bool analyse_module_offset(const struct analyse_module *module, uint64_t link,
+                           uint64_t *offset)
+{
+    size_t count;
+    if (!module->elf || elf_getphdrnum(module->elf, &count) != 0)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        GElf_Phdr header;
+        if (!gelf_getphdr(module->elf, (int)i, &header) ||
+            header.p_type != PT_LOAD)
+            continue;
+        if (link >= header.p_vaddr && link - header.p_vaddr < header.p_filesz) {
+            *offset = link - header.p_vaddr + header.p_offset;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool analyse_module_link(const struct analyse_module *module, uint64_t offset,

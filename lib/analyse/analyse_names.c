@@ -25,8 +25,7 @@ static int by_link(const void *left, const void *right)
     return a->link < b->link ? -1 : a->link > b->link;
 }
 
-/* A tab or a newline in a name would break the record. */
-static void field_put(FILE *to, const char *text)
+void analyse_field_put(FILE *to, const char *text)
 {
     for (; text && *text; text++)
         putc((unsigned char)*text < ' ' ? '?' : *text, to);
@@ -37,11 +36,11 @@ static void frame_put(FILE *to, uint32_t index, char kind,
                       uint64_t offset)
 {
     fprintf(to, "f\t%u\t%c\t", index, kind);
-    field_put(to, frame->function);
+    analyse_field_put(to, frame->function);
     putc('\t', to);
-    field_put(to, frame->path);
+    analyse_field_put(to, frame->path);
     fprintf(to, "\t%d\t", frame->line);
-    field_put(to, module);
+    analyse_field_put(to, module);
     fprintf(to, "\t%llx\n", (unsigned long long)offset);
 }
 
@@ -132,7 +131,7 @@ static void module_put(FILE *to, const struct analyse_module *module)
     if (!module->name[0])
         return;
     fputs("m\t", to);
-    field_put(to, module->name);
+    analyse_field_put(to, module->name);
     fprintf(to, "\t%s\n", states[module->debug]);
 }
 

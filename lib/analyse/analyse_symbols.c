@@ -10,18 +10,10 @@
  */
 #include "analyse/analyse.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
-#include <string.h>
-
-struct symbol {
-    uint64_t at, size;
-    const char *name;
-    bool is_global;
-};
 
 static void request_offer(struct analyse_request *request,
-                          const struct symbol *symbol)
+                          const struct analyse_symbol *symbol)
 {
     const bool sized = symbol->size > 0;
     if (request->symbol && request->symbol_sized && !sized)
@@ -50,14 +42,20 @@ static size_t request_first(struct analyse_request **requests, size_t count,
     return low;
 }
 
-static void symbol_offer(const struct symbol *symbol,
-                         struct analyse_request **requests, size_t count)
+/* Requests, sorted by link address, to which symbols are offered. */
+struct offering {
+    struct analyse_request **requests;
+    size_t count;
+};
+
+static void symbol_offer(const struct analyse_symbol *symbol, void *ctx)
 {
+    const struct offering *const to = ctx;
     const uint64_t end =
         symbol->size ? symbol->at + symbol->size : symbol->at + 4096;
-    for (size_t i = request_first(requests, count, symbol->at);
-         i < count && requests[i]->link < end; i++)
-        request_offer(requests[i], symbol);
+    for (size_t i = request_first(to->requests, to->count, symbol->at);
+         i < to->count && to->requests[i]->link < end; i++)
+        request_offer(to->requests[i], symbol);
 }
 
 static Elf_Scn *section_of(Elf *elf, GElf_Word type, GElf_Shdr *header)
@@ -69,8 +67,8 @@ static Elf_Scn *section_of(Elf *elf, GElf_Word type, GElf_Shdr *header)
     return NULL;
 }
 
-static bool table_read(Elf *elf, GElf_Word type,
-                       struct analyse_request **requests, size_t count)
+static bool table_visit(Elf *elf, GElf_Word type, analyse_symbol_see see,
+                        void *ctx)
 {
     GElf_Shdr header;
     Elf_Scn *const section = section_of(elf, type, &header);
@@ -87,65 +85,32 @@ static bool table_read(Elf *elf, GElf_Word type,
         if (kind != STT_FUNC && kind != STT_GNU_IFUNC &&
             !(kind == STT_NOTYPE && entry.st_size == 0))
             continue;
-        const struct symbol symbol = {
+        const struct analyse_symbol symbol = {
             .at = entry.st_value,
             .size = entry.st_size,
             .name = elf_strptr(elf, header.sh_link, entry.st_name),
             .is_global = GELF_ST_BIND(entry.st_info) != STB_LOCAL,
         };
         if (symbol.name && symbol.name[0])
-            symbol_offer(&symbol, requests, count);
+            see(&symbol, ctx);
     }
     return true;
+}
+
+bool analyse_symbols_visit(const struct analyse_module *module,
+                           analyse_symbol_see see, void *ctx)
+{
+    if (table_visit(module->elf, SHT_SYMTAB, see, ctx) ||
+        table_visit(module->debug_elf, SHT_SYMTAB, see, ctx))
+        return true;
+    const bool mini = table_visit(module->mini_elf, SHT_SYMTAB, see, ctx);
+    table_visit(module->elf, SHT_DYNSYM, see, ctx);
+    return mini;
 }
 
 void analyse_symbols(const struct analyse_module *module,
                      struct analyse_request **requests, size_t count)
 {
-    if (table_read(module->elf, SHT_SYMTAB, requests, count) ||
-        table_read(module->debug_elf, SHT_SYMTAB, requests, count))
-        return;
-    table_read(module->elf, SHT_DYNSYM, requests, count);
-}
-
-/* Cuts the parameters off: the first '(' outside of template arguments that
- * does not open '(anonymous namespace)' or belong to 'operator()'. */
-static void parameters_cut(char *name)
-{
-    int depth = 0;
-    for (char *at = name; *at; at++) {
-        if (!strncmp(at, "(anonymous", 10))
-            at += 9;
-        else if (!strncmp(at, "operator", 8))
-            at += 8 + strspn(at + 8, "<>()=-+*/ ") - 1;
-        else if (*at == '<')
-            depth++;
-        else if (*at == '>')
-            depth--;
-        else if (*at == '(' && depth == 0) {
-            *at = '\0';
-            return;
-        }
-    }
-}
-
-const char *analyse_demangle(const char *symbol)
-{
-    typedef char *(*demangle_fn)(const char *, char *, size_t *, int *);
-    static demangle_fn demangle;
-    static bool looked;
-    if (strncmp(symbol, "_Z", 2) != 0)
-        return symbol;
-    if (!looked) {
-        void *const library = dlopen("libstdc++.so.6", RTLD_LAZY);
-        if (library)
-            demangle = (demangle_fn)dlsym(library, "__cxa_demangle");
-        looked = true;
-    }
-    int status = -1;
-    char *const name = demangle ? demangle(symbol, NULL, NULL, &status) : NULL;
-    if (!name || status != 0)
-        return symbol;
-    parameters_cut(name);
-    return name;
+    analyse_symbols_visit(module, symbol_offer,
+                          &(struct offering){ requests, count });
 }

@@ -219,6 +219,60 @@ static const char *function_name(const struct unit *unit, Dwarf_Die *die)
     return bare && unit->is_cxx ? name_qualified(die, bare) : bare;
 }
 
+/* ---- all functions ---- */
+
+/* A function is told where its code is, or where it is said that it has none
+ * of its own. */
+static void definition_see(const struct unit *unit, Dwarf_Die *die,
+                           analyse_definition_see see, void *ctx)
+{
+    Dwarf_Attribute attribute;
+    const bool is_inline = dwarf_func_inline(die) != 0;
+    if (!is_inline && !die_has_code_attributes(die))
+        return;
+    const struct analyse_definition definition = {
+        .name = function_name(unit, die),
+        .mangled = dwarf_formstring(
+            dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute)),
+        .die = die,
+        .is_inline = is_inline,
+    };
+    if (definition.name)
+        see(&definition, ctx);
+}
+
+static void scope_visit(const struct unit *unit, Dwarf_Die *parent,
+                        analyse_definition_see see, void *ctx, int nesting)
+{
+    Dwarf_Die child;
+    if (nesting > NESTING_MAX || dwarf_child(parent, &child) != 0)
+        return;
+    do {
+        switch (dwarf_tag(&child)) {
+        case DW_TAG_subprogram:
+            definition_see(unit, &child, see, ctx);
+            break;
+        case DW_TAG_namespace:
+        case DW_TAG_module:
+        case DW_TAG_class_type:
+        case DW_TAG_structure_type:
+            scope_visit(unit, &child, see, ctx, nesting + 1);
+            break;
+        default:
+            break;
+        }
+    } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+void analyse_units_visit(const struct analyse_units *units,
+                         analyse_definition_see see, void *ctx)
+{
+    for (size_t i = 0; i < units->units_count; i++)
+        if (units->units[i].has_functions)
+            scope_visit(&units->units[i], &units->units[i].functions, see, ctx,
+                        0);
+}
+
 /* ---- file and line ---- */
 
 static const char *path_full(const struct unit *unit, const char *path)

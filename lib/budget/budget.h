@@ -50,6 +50,19 @@ struct tt_range {
     uintptr_t start, end;
 };
 
+/* A name of a function, and whether it was ever found. */
+struct tt_function_name {
+    const char *name;
+    bool known;
+};
+
+/* Ranges of functions that were found. */
+struct tt_functions {
+    struct tt_range *ranges; /* room for 'max' */
+    size_t count, max;
+    bool cut; /* there are more */
+};
+
 /* The words, filled by lib/init.c with lib/report's functions. */
 struct tt_budget_words {
     void (*breach)(const struct tt_breach_facts *facts, struct tt_text *text);
@@ -60,10 +73,12 @@ struct tt_budget_words {
     bool (*where)(uint32_t stack, const char **file, unsigned *line);
     /* Writes the window's profile (tt_profile_visit) to its file. */
     void (*profile)(const char *window);
-    /* Finds the ranges of functions by name, static ones too. Returns how
-     * many were found; those that were not have start 0. */
-    size_t (*find_functions)(const char *const *names, size_t count,
-                             struct tt_range *ranges);
+    /* Finds functions by name, static ones too, all of that name in the
+     * modules of 'maps'. 'trouble' gets a line for each name that was never
+     * known, or one that says why nobody can tell. */
+    void (*find_functions)(struct tt_function_name *const *names, size_t count,
+                           const struct tt_text *maps,
+                           struct tt_functions *found, struct tt_text *trouble);
 };
 extern struct tt_budget_words tt_budget_words;
 
@@ -86,8 +101,15 @@ void tt_budget_misuse(const struct tt_misuse_report *report);
 /* Tells the framework of a failure. */
 void tt_failure_tell(const struct tether_failure *failure);
 
+/* Tells what fails nothing and should be known, lines that end in newlines:
+ * to the runner where there is one, else on stderr. */
+void tt_note(const char *lines);
+
 /* The name of a limit: "max_heap". */
 const char *tt_limit_name(enum tether_limit limit);
+
+/* Code was unmapped: what is known of addresses may be another module's. */
+void tt_budget_forget(void);
 
 /* In a forked child the window is closed. */
 void tt_budget_child(void);

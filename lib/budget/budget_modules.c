@@ -25,8 +25,7 @@ static struct {
     size_t undeniables;
 } modules;
 
-static bool ranges_have(const struct tt_range *ranges, size_t count,
-                        uintptr_t pc)
+bool ranges_have(const struct tt_range *ranges, size_t count, uintptr_t pc)
 {
     for (size_t i = 0; i < count; i++)
         if (pc >= ranges[i].start && pc < ranges[i].end)
@@ -45,8 +44,8 @@ static bool map_is(const struct tt_map *map, const char *name)
             base[name_len] == '-');
 }
 
-static size_t ranges_find(const struct tt_text *maps, const char *name,
-                          struct tt_range *ranges, size_t max)
+size_t module_find(const struct tt_text *maps, const char *name,
+                   struct tt_range *ranges, size_t max)
 {
     size_t found = 0;
     struct tt_map map;
@@ -59,16 +58,6 @@ static size_t ranges_find(const struct tt_text *maps, const char *name,
         else if (found < max)
             ranges[found++] = (struct tt_range){ map.start, map.end };
     }
-    return found;
-}
-
-size_t module_find(const char *name, struct tt_range *ranges, size_t max)
-{
-    struct tt_text maps;
-    tt_text_make(&maps);
-    const size_t found =
-        tt_maps_read(&maps) ? ranges_find(&maps, name, ranges, max) : 0;
-    tt_text_drop(&maps);
     return found;
 }
 
@@ -97,7 +86,7 @@ static void modules_add(const struct tt_text *maps, const char *const *names,
                         size_t *found)
 {
     for (size_t i = 0; i < count; i++)
-        *found += ranges_find(maps, names[i], ranges + *found, max - *found);
+        *found += module_find(maps, names[i], ranges + *found, max - *found);
 }
 
 void module_ranges_find(void)
@@ -143,11 +132,26 @@ bool module_is_libc(uintptr_t pc)
     return ranges_have(modules.libc, modules.libcs, pc);
 }
 
+bool module_is_runtime(uintptr_t pc)
+{
+    return ranges_have(modules.runtime, modules.runtimes, pc);
+}
+
+/* Who called libc, where anybody did: asprintf is Criterion's when Criterion
+ * calls it. */
+static bool is_for_runtime(const uintptr_t *frames, unsigned depth)
+{
+    unsigned first = 0;
+    while (first < depth && module_is_libc(frames[first] - 1))
+        first++;
+    return first < depth && module_is_runtime(frames[first] - 1);
+}
+
 bool deny_is_allowed(uint32_t stack)
 {
     const uintptr_t *frames;
     const unsigned depth = tt_stack_frames(stack, &frames);
-    if (depth && ranges_have(modules.runtime, modules.runtimes, frames[0] - 1))
+    if (is_for_runtime(frames, depth))
         return false;
     for (unsigned i = 0; i < depth; i++)
         if (ranges_have(modules.undeniable, modules.undeniables, frames[i] - 1))

@@ -50,14 +50,32 @@ void site_watch_child(void);
  * it. */
 void site_watch_update(void);
 
+/* The functions and modules of TETHER_WRAPPERS. wrappers_find looks them up
+ * outside malloc, once; wrapper_has may look them up again inside malloc, when
+ * it is asked for code that was mapped since. */
+void wrappers_find(void);
+bool wrapper_has(uintptr_t pc);
+void wrappers_forget(void);
+void wrappers_child(void);
+bool wrappers_any(void);
+
+/* Adds what is wrong with the list, a line each; nothing where all is well. */
+void wrappers_trouble(struct tt_text *text);
+
+/* Tells the runner the same, for its table: once in a process. */
+void wrappers_note(void);
+
 /* In a forked child: the lock's holder does not exist. */
 void budget_rules_child(void);
 
 /* Modules with rules of their own. module_ranges_find looks them up, once,
  * outside malloc; module_find lists the ranges of a module by base name. */
 void module_ranges_find(void);
-size_t module_find(const char *name, struct tt_range *ranges, size_t max);
+size_t module_find(const struct tt_text *maps, const char *name,
+                   struct tt_range *ranges, size_t max);
+bool ranges_have(const struct tt_range *ranges, size_t count, uintptr_t pc);
 bool module_is_libc(uintptr_t pc);
+bool module_is_runtime(uintptr_t pc); /* the loader, Criterion, its own */
 
 /* May this allocation be denied? Not the loader's, stdio's, Criterion's. */
 bool deny_is_allowed(uint32_t stack);

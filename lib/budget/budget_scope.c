@@ -13,6 +13,7 @@
 #include "base/base_lock.h"
 #include "base/base_mem.h"
 #include "base/base_text.h"
+#include "stack/stack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,8 @@ static void breach_tell(struct budget_state *state,
         tt_budget_words.breach(facts, &text);
     else
         tt_text_add(&text, "%s broken", tt_limit_name(facts->limit));
+    if (facts->limit == TETHER_MAX_SITE)
+        wrappers_trouble(&text);
     tt_text_end(&text);
     struct tether_failure failure = { .kind = in_malloc ? TETHER_FAILURE_BREACH
                                                         : TETHER_FAILURE_LIMIT,
@@ -171,10 +174,22 @@ static tether_status begin_refused(const struct tether_budget *budget,
 const char *tether_budget_unchecked(const struct tether_budget *budget)
 {
     budget_validate("tether_budget_unchecked", budget);
-    return budget->on_breach == TETHER_DENY && tt_heap_is_sanitized()
-               ? "AddressSanitizer's malloc cannot be made to refuse an "
-                 "allocation, so .on_breach = TETHER_DENY is not possible"
-               : NULL;
+    const bool denies = budget->on_breach == TETHER_DENY;
+    if (denies && tt_heap_is_sanitized())
+        return "AddressSanitizer's malloc cannot be made to refuse an "
+               "allocation, so .on_breach = TETHER_DENY is not possible";
+    if (denies && tt_stack_depth == 0)
+        return "TETHER_STACK_DEPTH is 0, so .on_breach = TETHER_DENY cannot "
+               "tell the loader's and libc's allocations from the test's";
+    if (!tether_budget_get(budget, TETHER_MAX_SITE, NULL))
+        return NULL;
+    if (tt_stack_depth == 0)
+        return "TETHER_STACK_DEPTH is 0, so .max_site cannot tell which "
+               "function allocates";
+    if (tt_stack_depth == 1 && wrappers_any())
+        return "TETHER_STACK_DEPTH is 1, so .max_site cannot tell who calls "
+               "the functions of TETHER_WRAPPERS";
+    return NULL;
 }
 
 tether_status tether_budget_begin(struct tether_budget *budget)
@@ -250,6 +265,8 @@ tether_status tether_budget_end(struct tether_budget *budget)
     tt_scope_numbers(&state->scope, &numbers);
     if (window_budget() == budget)
         tt_board_body(NULL);
+    if (state->sites)
+        wrappers_note();
     site_watch_stop(state);
     tt_scope_end(&state->scope);
     result_keep(budget, &numbers);

@@ -3,7 +3,8 @@
  * .max_site: live bytes by the function that allocated them.
  *
  * The function of a stack is the unwind table's entry that covers the first
- * return address outside libc and the wrappers named in TETHER_WRAPPERS. It
+ * return address outside libc and the wrappers named in TETHER_WRAPPERS. What
+ * the loader and the framework allocate is no function's. It
  * gets a number, which lib/stack keeps beside the stack; so a block costs one
  * look-up and one atomic add, and only while such a limit is open.
  *
@@ -20,8 +21,9 @@
 
 #include <string.h>
 
-#define FUNCTIONS_MAX 65536
-#define WRAPPERS_MAX  256
+#define NUMBER_BITS   16
+#define FUNCTIONS_MAX (1u << NUMBER_BITS)
+#define NUMBER_MASK   (FUNCTIONS_MAX - 1)
 
 struct site_watch {
     struct site_watch *outer;
@@ -37,9 +39,7 @@ static struct {
     _Atomic uint32_t phase;
     struct tt_range *functions; /* number n is at n - 1 */
     uint32_t count;
-    struct tt_range wrappers[WRAPPERS_MAX];
-    size_t wrapper_count;
-    bool wrappers_read;
+    _Atomic uint32_t generation; /* of modules; NUMBER_BITS wide */
 } sites;
 
 /* While a thread walks the watches none of them goes away. */
@@ -68,21 +68,18 @@ static void walks_wait(void)
     }
 }
 
-static bool is_wrapper(uintptr_t pc)
-{
-    for (size_t i = 0; i < sites.wrapper_count; i++)
-        if (pc >= sites.wrappers[i].start && pc < sites.wrappers[i].end)
-            return true;
-    return false;
-}
-
+/* 0: the loader's or the framework's, which is no function of the test's. */
 static uintptr_t site_pc(uint32_t stack)
 {
     const uintptr_t *frames;
     const unsigned depth = tt_stack_frames(stack, &frames);
-    for (unsigned i = 0; i < depth; i++)
-        if (!module_is_libc(frames[i] - 1) && !is_wrapper(frames[i] - 1))
-            return frames[i] - 1;
+    for (unsigned i = 0; i < depth; i++) {
+        const uintptr_t pc = frames[i] - 1;
+        if (module_is_runtime(pc))
+            return 0;
+        if (!module_is_libc(pc) && !wrapper_has(pc))
+            return pc;
+    }
     return depth ? frames[depth - 1] - 1 : 0;
 }
 
@@ -101,26 +98,36 @@ static uint32_t function_number(struct tt_range range)
     return number;
 }
 
-/* 0: no function is known for the stack. */
-static uint32_t number_of_stack(uint32_t stack)
+static uint32_t number_find(uint32_t stack)
 {
-    _Atomic uint32_t *const note = tt_stack_note(stack);
-    if (!note)
-        return 0;
-    uint32_t number = *note;
-    if (number)
-        return number;
     const uintptr_t pc = site_pc(stack);
     struct tt_range range = { pc, pc + 1 };
     if (!pc)
         return 0;
     tt_stack_function(pc, &range.start, &range.end);
-    number = function_number(range);
-    *note = number;
+    return function_number(range);
+}
+
+/* Gets the number of a stack's function, 0: none is known. The word beside the
+ * stack is the number and the generation it was found in. A module that was
+ * unloaded begins a new one: then what allocates from the same addresses may
+ * be another function, while blocks that die are still the old one's. */
+static uint32_t number_of_stack(uint32_t stack, bool is_birth)
+{
+    _Atomic uint32_t *const note = tt_stack_note(stack);
+    const uint32_t generation = atomic_load(&sites.generation);
+    if (!note)
+        return 0;
+    uint32_t number = *note & NUMBER_MASK;
+    if (number && (!is_birth || *note >> NUMBER_BITS == generation))
+        return number;
+    number = number_find(stack);
+    *note = generation << NUMBER_BITS | number;
     return number;
 }
 
-static void site_freed(uint32_t number, int64_t bytes, uint32_t epoch)
+/* A block died, or did not after all. */
+static void site_add(uint32_t number, int64_t bytes, uint32_t epoch)
 {
     for (struct site_watch *watch = sites.inner; watch; watch = watch->outer)
         if (epoch >= watch->state->scope.epoch)
@@ -165,53 +172,23 @@ static enum tt_answer site_born(uint32_t number, uint32_t stack, int64_t bytes)
     return TT_ALLOW;
 }
 
-static enum tt_answer site_see(uint32_t stack, int64_t bytes, uint32_t epoch)
+static enum tt_answer site_see(enum tt_site_change change, uint32_t stack,
+                               size_t size, uint32_t epoch)
 {
     enum tt_answer answer = TT_ALLOW;
+    const int64_t bytes =
+        change == TT_SITE_LEFT ? -(int64_t)size : (int64_t)size;
     const uint32_t phase = walk_begin();
-    const uint32_t number = sites.inner ? number_of_stack(stack) : 0;
-    if (number && bytes < 0)
-        site_freed(number, bytes, epoch);
-    else if (number)
+    const uint32_t number =
+        sites.inner ? number_of_stack(stack, change == TT_SITE_BORN) : 0;
+    if (number && change == TT_SITE_BORN)
         answer = site_born(number, stack, bytes);
+    else if (number)
+        site_add(number, bytes, epoch);
     walk_end(phase);
     if (tt_profile_on && answer == TT_ALLOW)
         profile_see(stack, bytes);
     return answer;
-}
-
-/* One name of TETHER_WRAPPERS: a module or a function. */
-static void wrapper_add(const char *name)
-{
-    struct tt_range *const at = &sites.wrappers[sites.wrapper_count];
-    const size_t room = WRAPPERS_MAX - sites.wrapper_count;
-    if (room == 0)
-        return;
-    const size_t found = module_find(name, at, room);
-    if (found)
-        sites.wrapper_count += found;
-    else if (tt_budget_words.find_functions &&
-             tt_budget_words.find_functions(&name, 1, at) == 1)
-        sites.wrapper_count++;
-}
-
-/* Names become ranges once, outside malloc. */
-static void wrappers_read(void)
-{
-    const char *list = tt_os_env("TETHER_WRAPPERS");
-    char name[256];
-    if (sites.wrappers_read)
-        return;
-    sites.wrappers_read = true;
-    while (list && *list) {
-        const size_t len = strcspn(list, ",: ");
-        if (len > 0 && len < sizeof name) {
-            memcpy(name, list, len);
-            name[len] = '\0';
-            wrapper_add(name);
-        }
-        list += len + (list[len] != '\0');
-    }
 }
 
 void site_watch_update(void)
@@ -229,7 +206,7 @@ bool site_watch_start(struct budget_state *state, uint64_t limit)
         sites.functions ? tt_map_sparse(sizeof *watch) : NULL;
     if (watch) {
         module_ranges_find();
-        wrappers_read();
+        wrappers_find();
         watch->state = state;
         watch->limit = limit < INT64_MAX / 4 ? (int64_t)limit : INT64_MAX / 4;
         watch->outer = sites.inner;
@@ -257,11 +234,19 @@ void site_watch_stop(struct budget_state *state)
     tt_unmap(watch, sizeof *watch);
 }
 
+void tt_budget_forget(void)
+{
+    atomic_store(&sites.generation,
+                 (atomic_load(&sites.generation) + 1) & NUMBER_MASK);
+    wrappers_forget();
+}
+
 void site_watch_child(void)
 {
     tt_lock_reset(&sites.lock);
     sites.readers[0] = sites.readers[1] = 0;
     sites.inner = NULL;
+    wrappers_child();
     profile_child();
     site_watch_update();
 }

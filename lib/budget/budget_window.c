@@ -11,6 +11,7 @@
 #include "budget/budget_profile.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +52,12 @@ static void failure_print(const struct tether_failure *failure)
     tt_text_drop(&text);
     if (failure->stop || !written)
         _exit(1);
+}
+
+void tt_note(const char *lines)
+{
+    if (!tt_board_note(lines) && write(STDERR_FILENO, lines, strlen(lines)) < 0)
+        return; /* there is nobody else to tell */
 }
 
 void tt_failure_tell(const struct tether_failure *failure)

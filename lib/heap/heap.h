@@ -179,11 +179,14 @@ extern struct tt_heap_news tt_heap_news;
 
 /*
  * For .max_site: while it is set every allocation is shown before it happens
- * ('bytes' from 'stack'; TT_REFUSE denies it), and every block that was shown
- * is shown again when it dies ('bytes' negative, 'epoch' that of its birth).
+ * (BORN; TT_REFUSE denies it), and every block that was shown is shown again
+ * when it dies (LEFT, 'epoch' that of its birth). A realloc is shown as the
+ * death of the old block and then the birth of the new one, and where that is
+ * denied or finds no memory, the old one is shown as alive again (BACK).
  */
-typedef enum tt_answer (*tt_site_fn)(uint32_t stack, int64_t bytes,
-                                     uint32_t epoch);
+enum tt_site_change { TT_SITE_BORN, TT_SITE_LEFT, TT_SITE_BACK };
+typedef enum tt_answer (*tt_site_fn)(enum tt_site_change change, uint32_t stack,
+                                     size_t size, uint32_t epoch);
 void tt_heap_watch_sites(tt_site_fn see);
 
 /* Does the heap see allocations at all? The control of DESIGN.md, 4.6: a
@@ -225,6 +228,9 @@ void tt_board_body(struct tt_scope *scope); /* NULL: the body has ended */
 void tt_board_leaked(uint64_t bytes);
 void tt_board_failed(unsigned kind); /* enum tether_failure_kind */
 void tt_board_ended(void);
+
+/* Leaves lines for the runner in the worker's row. False: there is none. */
+bool tt_board_note(const char *lines);
 void tt_board_collecting(const char *name); /* NULL: no collector runs */
 
 #endif

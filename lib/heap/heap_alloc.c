@@ -122,8 +122,7 @@ void *alloc_slow(const struct request *request)
 {
     const int before = errno;
     struct tt_slot *const slot = slot_ready();
-    const uint32_t flags = count_flags(slot);
-    uint32_t stack = 0;
+    uint32_t flags = count_flags(slot), stack = 0;
     struct raw raw;
     if (TT_UNLIKELY(heap_sanitized))
         return sanitizer_alloc(request);
@@ -131,13 +130,15 @@ void *alloc_slow(const struct request *request)
     if (request->size > PTRDIFF_MAX / 2)
         return no_memory();
     if (is_counted(flags) &&
-        !count_take(slot, request->size, request->frame, &stack))
+        !count_take(slot, request->size, request->frame, &stack, &flags))
         return no_memory();
     if (!raw_take(request, &raw)) {
         if (is_counted(flags))
             count_untaken(slot, request->size);
-        if (flags & TT_BLOCK_SITE)
-            count_site_left(stack, request->size, ledger_epoch);
+        count_site_left(&(struct tt_block){ .size = request->size,
+                                            .stack = stack,
+                                            .epoch = ledger_epoch,
+                                            .flags = flags });
         return no_memory();
     }
     zero_what_is_not(request, &raw);
@@ -210,8 +211,7 @@ void free_slow(void *address, void *frame, const char *call)
     const bool kept = block.flags & TT_BLOCK_REF && tell_died(&block, stack);
     if (is_counted(block.flags) && slot)
         count_died(slot, &block);
-    if (block.flags & TT_BLOCK_SITE)
-        count_site_left(block.stack, block.size, block.epoch);
+    count_site_left(&block);
     const struct raw raw = raw_of(&block, kind);
     bury(&block, kind, stack);
     if (!kept)
@@ -276,16 +276,39 @@ static void *realloc_block(const struct tt_block *from, uint8_t kind,
     return NULL;
 }
 
+/* The block as a realloc leaves it. NULL: denied, or no memory; nothing has
+ * changed then. */
+static void *realloc_counted(struct tt_slot *slot, const struct tt_block *from,
+                             uint8_t kind, const struct request *request)
+{
+    uint32_t flags = count_flags(slot), stack = 0;
+    const bool counted = slot && is_counted(flags);
+    if (counted &&
+        !count_take(slot, request->size, request->frame, &stack, &flags))
+        return NULL;
+    if (!stack && !(flags & TT_BLOCK_TOOL))
+        stack = stack_of_alloc(request->frame);
+    struct tt_block facts =
+        count_facts_after(from, request->size, flags, stack);
+    void *const block = realloc_block(from, kind, request, &facts);
+    if (!counted)
+        return block;
+    if (block) {
+        count_born(slot, request->size);
+    } else {
+        count_untaken(slot, request->size);
+        count_site_left(&facts);
+    }
+    return block;
+}
+
 void *realloc_slow(void *address, size_t size, void *frame, const char *call)
 {
     const int before = errno;
     struct tt_slot *const slot = slot_ready();
     const struct request request = { .size = size, .frame = frame };
-    const uint32_t flags = count_flags(slot);
-    const bool counted = slot && is_counted(flags);
     struct tt_block from;
     uint8_t kind;
-    uint32_t stack = 0;
     if (TT_UNLIKELY(heap_sanitized))
         return sanitizer_realloc(address, size);
     if (!block_at(address, &from, &kind)) {
@@ -294,28 +317,17 @@ void *realloc_slow(void *address, size_t size, void *frame, const char *call)
     }
     if (size > PTRDIFF_MAX / 2)
         return no_memory();
-    if (is_counted(from.flags) && slot)
+    const bool was_counted = slot && is_counted(from.flags);
+    if (was_counted)
         count_died(slot, &from);
-    void *block = NULL;
-    if (!counted || count_take(slot, size, frame, &stack)) {
-        if (!stack && !(flags & TT_BLOCK_TOOL))
-            stack = stack_of_alloc(frame);
-        struct tt_block facts = count_facts_after(&from, size, flags, stack);
-        block = realloc_block(&from, kind, &request, &facts);
-        if (!block && counted)
-            count_untaken(slot, size);
-        if (!block && flags & TT_BLOCK_SITE)
-            count_site_left(stack, size, ledger_epoch);
+    count_site_left(&from);
+    void *const block = realloc_counted(slot, &from, kind, &request);
+    if (block) {
+        errno = before;
+        return block;
     }
-    if (!block) {
-        if (is_counted(from.flags) && slot)
-            count_undied(slot, &from);
-        return no_memory();
-    }
-    if (from.flags & TT_BLOCK_SITE)
-        count_site_left(from.stack, from.size, from.epoch);
-    if (counted)
-        count_born(slot, size);
-    errno = before;
-    return block;
+    if (was_counted)
+        count_undied(slot, &from);
+    count_site_back(&from);
+    return no_memory();
 }

@@ -187,12 +187,18 @@ static void enter(const struct tt_block *block)
         block_write(block, kind_of(block->size), 0);
 }
 
+/* A block's function must be the same at its death as at its birth. */
+static uint32_t stack_kept(const struct pending *new, uint32_t flags)
+{
+    return flags & TT_BLOCK_SITE ? new->ask_stack : new->stack;
+}
+
 static void birth(struct tt_slot *slot, const struct pending *new,
                   uint32_t flags)
 {
     uint32_t ask_stack = new->ask_stack;
     if (is_counted(flags)) {
-        if (!count_take(slot, new->size, NULL, &ask_stack))
+        if (!count_take(slot, new->size, NULL, &ask_stack, &flags))
             count_taken(slot, new->size); /* it is there all the same */
         count_born(slot, new->size);
     }
@@ -200,7 +206,7 @@ static void birth(struct tt_slot *slot, const struct pending *new,
         .address = new->address,
         .size = new->size,
         .serial = slot ? (uint64_t)slot_value(slot, GAUGE_COUNT) : 0,
-        .stack = new->stack,
+        .stack = stack_kept(new, flags),
         .thread = slot_thread(slot),
         .epoch = ledger_epoch,
         .flags = flags });
@@ -216,20 +222,19 @@ static void move_unknown(struct tt_slot *slot, const struct pending *new)
 static void move(struct tt_slot *slot, const struct pending *new,
                  const struct tt_block *from)
 {
-    const uint32_t flags = count_flags(slot);
+    uint32_t flags = count_flags(slot), ask_stack = new->ask_stack;
     const bool counted = slot && is_counted(flags);
-    uint32_t ask_stack = new->ask_stack;
     if (is_counted(from->flags) && slot)
         count_died(slot, from);
-    if (counted && !count_take(slot, new->size, NULL, &ask_stack))
+    count_site_left(from);
+    if (counted && !count_take(slot, new->size, NULL, &ask_stack, &flags))
         count_taken(slot, new->size);
-    struct tt_block to = count_facts_after(from, new->size, flags, new->stack);
+    struct tt_block to =
+        count_facts_after(from, new->size, flags, stack_kept(new, flags));
     to.address = new->address;
     enter(&to);
     if (from->flags & TT_BLOCK_REF)
         tell_moved(from, &to);
-    if (from->flags & TT_BLOCK_SITE)
-        count_site_left(from->stack, from->size, from->epoch);
     if (counted)
         count_born(slot, new->size);
 }
@@ -245,8 +250,7 @@ static void death(struct tt_slot *slot, const struct tt_block *block,
     }
     if (is_counted(block->flags) && slot)
         count_died(slot, block);
-    if (block->flags & TT_BLOCK_SITE)
-        count_site_left(block->stack, block->size, block->epoch);
+    count_site_left(block);
 }
 
 /* A realloc whose death never came: the new block is one like any other. */
@@ -283,7 +287,7 @@ static void on_malloc(const volatile void *address, size_t size)
         new.stack = chain_stack(&chain, tt_stack_depth);
     new.ask_stack = new.stack;
     if (is_counted(flags) && tt_stack_depth < depth &&
-        (flags & TT_BLOCK_SITE || count_must_ask(slot, size)))
+        (count_watches_sites() || count_must_ask(slot, size)))
         new.ask_stack = chain_stack(&chain, depth);
     if (is_move(&chain))
         pending = new;

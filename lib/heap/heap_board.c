@@ -28,6 +28,7 @@
 #define ROW_SLOTS      20
 #define NAME_MAX_      256
 #define WHY_MAX        256
+#define NOTE_MAX       384
 #define COLLECTING_MAX 64
 
 enum row_state { ROW_FREE, ROW_OPEN, ROW_BODY, ROW_BODY_DONE, ROW_ENDED };
@@ -48,6 +49,7 @@ struct row {
     struct tether_stats done; /* when the body has ended */
     char name[NAME_MAX_];
     char why[WHY_MAX];
+    char note[NOTE_MAX];
     char collecting[COLLECTING_MAX]; /* the collector that runs */
     struct tt_slot slots[ROW_SLOTS] __attribute__((aligned(64)));
 };
@@ -268,6 +270,13 @@ void tether_board_unchecked(const char *why)
         snprintf(row->why, WHY_MAX, "%s", why);
 }
 
+bool tt_board_note(const char *lines)
+{
+    if (board.mine)
+        snprintf(board.mine->note, NOTE_MAX, "%s", lines);
+    return board.mine != NULL;
+}
+
 void board_leave(void)
 {
     board.head = NULL;
@@ -340,6 +349,7 @@ static void row_show(const struct row *row,
         .name = row->name,
         .leaked_bytes = (size_t)row->leaked,
         .unchecked = row->why[0] ? row->why : NULL,
+        .note = row->note[0] ? row->note : NULL,
         .collecting = row->state != ROW_ENDED && row->collecting[0]
                           ? row->collecting
                           : NULL,

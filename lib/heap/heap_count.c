@@ -24,11 +24,22 @@ static tt_site_fn site_watch_now(void)
     return __atomic_load_n(&site_watch, __ATOMIC_ACQUIRE);
 }
 
-void count_site_left(uint32_t stack, size_t size, uint32_t epoch)
+static void site_tell(enum tt_site_change change, const struct tt_block *block)
 {
-    const tt_site_fn see = site_watch_now();
+    const tt_site_fn see =
+        block->flags & TT_BLOCK_SITE ? site_watch_now() : NULL;
     if (see)
-        see(stack, -(int64_t)size, epoch);
+        see(change, block->stack, block->size, block->epoch);
+}
+
+void count_site_left(const struct tt_block *block)
+{
+    site_tell(TT_SITE_LEFT, block);
+}
+
+void count_site_back(const struct tt_block *block)
+{
+    site_tell(TT_SITE_BACK, block);
 }
 
 /* Within its stops a thread need not ask. */
@@ -42,7 +53,8 @@ static bool count_unasked(struct tt_slot *slot, size_t size)
     return within;
 }
 
-bool count_take(struct tt_slot *slot, size_t size, void *frame, uint32_t *stack)
+bool count_take(struct tt_slot *slot, size_t size, void *frame, uint32_t *stack,
+                uint32_t *flags)
 {
     const int64_t add[GAUGES] = { [GAUGE_LIVE] = (int64_t)size,
                                   [GAUGE_TOTAL] = (int64_t)size,
@@ -55,8 +67,9 @@ bool count_take(struct tt_slot *slot, size_t size, void *frame, uint32_t *stack)
         return true;
     tt_enter();
     const enum tt_answer answer =
-        see(stack_now(frame, stack), (int64_t)size, ledger_epoch);
+        see(TT_SITE_BORN, stack_now(frame, stack), size, ledger_epoch);
     tt_leave();
+    *flags |= TT_BLOCK_SITE;
     if (answer == TT_REFUSE)
         count_untaken(slot, size);
     return answer == TT_ALLOW;
@@ -68,8 +81,12 @@ uint32_t count_flags(const struct tt_slot *slot)
         return TT_BLOCK_TOOL;
     if (!slot || slot->ignored)
         return TT_BLOCK_SKIP;
-    return (tt_self.one_time ? TT_BLOCK_KEEP : 0) |
-           (site_watch_now() ? TT_BLOCK_SITE : 0);
+    return tt_self.one_time ? TT_BLOCK_KEEP : 0;
+}
+
+bool count_watches_sites(void)
+{
+    return site_watch_now() != NULL;
 }
 
 struct tt_block count_facts_after(const struct tt_block *from, size_t size,

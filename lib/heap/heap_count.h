@@ -76,15 +76,21 @@ TT_INLINE bool count_must_ask(const struct tt_slot *slot, size_t size)
 }
 
 /* Counts an allocation as taken if every limit allows it. Tells breaches.
- * *stack is captured at 'frame' when it is needed and still 0. */
-bool count_take(struct tt_slot *slot, size_t size, void *frame,
-                uint32_t *stack);
+ * *stack is captured at 'frame' when it is needed and still 0. 'flags' gets
+ * what the block is to have when the site watch has seen it. */
+bool count_take(struct tt_slot *slot, size_t size, void *frame, uint32_t *stack,
+                uint32_t *flags);
 
 /* What a new block of this thread is to be. */
 uint32_t count_flags(const struct tt_slot *slot);
 
-/* Tells the site watch that a block died, or was not made after all. */
-void count_site_left(uint32_t stack, size_t size, uint32_t epoch);
+/* Is there a site watch? */
+bool count_watches_sites(void);
+
+/* Tells the site watch, where it has seen the block, that it died or was not
+ * made after all; and that it did not die after all. */
+void count_site_left(const struct tt_block *block);
+void count_site_back(const struct tt_block *block);
 
 /* The facts of an object after a realloc at 'stack'. */
 struct tt_block count_facts_after(const struct tt_block *from, size_t size,

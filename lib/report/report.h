@@ -44,6 +44,11 @@ void tt_report_touched(const struct tt_quarantine_facts *facts,
  * sites back. False: it is no function that Tether can tell. */
 bool tt_report_live_from(void (*function)(void), struct tt_sites *sites);
 
+/* Finds functions for tt_budget_words. */
+void tt_report_functions(struct tt_function_name *const *names, size_t count,
+                         const struct tt_text *maps, struct tt_functions *found,
+                         struct tt_text *trouble);
+
 /* The epoch of the open window, 0 if there is none. */
 uint32_t tt_report_window_epoch(void);
 

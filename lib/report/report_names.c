@@ -3,29 +3,23 @@
  * Asks tether-analyse and remembers the answers.
  *
  * The idea: an answer is asked for once in a process and never taken back, so
- * names are handed out as plain pointers and need no owner. When the analyser
- * is absent, crashes or is slow the reason is kept, said once, and it is not
- * started again: a failing test must not wait a second time.
+ * names are handed out as plain pointers and need no owner.
  *
  * Locks: one, held while the analyser runs; below it only lib/base's.
  * Hook: everything here may run inside malloc and free.
  */
 #include "report/report_names.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/base_lock.h"
 #include "base/base_mem.h"
-#include "base/base_time.h"
 #include "os/os.h"
 #include "os/os_maps.h"
+#include "report/report_analyser.h"
 #include "stack/stack.h"
 
-#define HELLO        "tether-names 1\n"
-#define WITHIN_MS    5000
 #define FUNCTION_MAX 200
 #define BUCKETS      4096
 #define QUESTION_MAX 20000
@@ -40,9 +34,7 @@ static struct {
     struct tt_lock lock;
     struct known *buckets[BUCKETS];
     struct tt_name_module *modules;
-    bool broken; /* do not start the analyser again */
     bool told, depth_told;
-    char why[256]; /* why names are missing, "" if they are not */
 } names;
 
 /* Of code in no module. */
@@ -139,35 +131,6 @@ static struct tt_name_module *module_get(const char *name, size_t len)
 
 /* ---- the answer ---- */
 
-struct field {
-    const char *start;
-    size_t len;
-};
-
-/* Splits a line at its tabs. Returns the number of fields. */
-static size_t fields_split(const char *line, size_t len, struct field *fields,
-                           size_t max)
-{
-    size_t count = 0;
-    const char *const end = line + len;
-    while (count < max) {
-        const char *const tab = memchr(line, '\t', (size_t)(end - line));
-        fields[count++] =
-            (struct field){ line, (size_t)((tab ? tab : end) - line) };
-        if (!tab)
-            break;
-        line = tab + 1;
-    }
-    return count;
-}
-
-static uint64_t field_number(struct field field, int base)
-{
-    char digits[32] = "";
-    memcpy(digits, field.start, TT_MIN(field.len, sizeof digits - 1));
-    return strtoull(digits, NULL, base);
-}
-
 static enum tt_name_kind kind_of(char letter)
 {
     return letter == 'i' || letter == 'd' ? TT_NAME_DEBUG
@@ -176,10 +139,10 @@ static enum tt_name_kind kind_of(char letter)
 }
 
 /* 'f INDEX KIND FUNCTION PATH LINE MODULE OFFSET' */
-static void frame_take(const struct field *fields, const uintptr_t *asked,
+static void frame_take(const struct tt_field *fields, const uintptr_t *asked,
                        size_t count)
 {
-    const uint64_t index = field_number(fields[1], 10);
+    const uint64_t index = tt_field_number(fields[1], 10);
     if (index >= count || fields[2].len != 1)
         return;
     struct known *known = known_find(asked[index]);
@@ -196,9 +159,9 @@ static void frame_take(const struct field *fields, const uintptr_t *asked,
             text_keep(fields[3].start, TT_MIN(fields[3].len, FUNCTION_MAX));
     if (fields[4].len)
         name->path = text_keep(fields[4].start, fields[4].len);
-    name->line = (unsigned)field_number(fields[5], 10);
+    name->line = (unsigned)tt_field_number(fields[5], 10);
     name->module = module_get(fields[6].start, fields[6].len);
-    name->offset = field_number(fields[7], 16);
+    name->offset = tt_field_number(fields[7], 16);
     if (name->module == &no_module)
         name->kind = TT_NAME_NONE;
     if (known->last)
@@ -208,23 +171,14 @@ static void frame_take(const struct field *fields, const uintptr_t *asked,
     known->last = name;
 }
 
-static bool answer_is_whole(const struct tt_text *answer)
-{
-    static const char end[] = "\nend\n";
-    const size_t len = sizeof end - 1;
-    return answer->len >= sizeof HELLO - 1 + 4 &&
-           !memcmp(answer->data, HELLO, sizeof HELLO - 1) &&
-           !memcmp(answer->data + answer->len - len, end, len);
-}
-
 static void answer_take(const struct tt_text *answer, const uintptr_t *asked,
                         size_t count)
 {
     const char *at = answer->data;
     while (*at) {
-        struct field fields[8];
+        struct tt_field fields[8];
         const size_t len = strcspn(at, "\n");
-        const size_t got = fields_split(at, len, fields, TT_COUNT(fields));
+        const size_t got = tt_fields_split(at, len, fields, TT_COUNT(fields));
         if (got == 8 && at[0] == 'f')
             frame_take(fields, asked, count);
         else if (got == 3 && at[0] == 'm')
@@ -236,71 +190,17 @@ static void answer_take(const struct tt_text *answer, const uintptr_t *asked,
 
 /* ---- the question ---- */
 
-static void trouble(const char *format, ...)
-{
-    va_list args;
-    struct tt_text why;
-    va_start(args, format);
-    tt_text_fixed(&why, names.why, sizeof names.why);
-    tt_text_addv(&why, format, args);
-    va_end(args);
-    names.broken = true;
-}
-
-static void trouble_of_status(int status, const char *path)
-{
-    if (status == -1)
-        trouble("%s could not be started", path);
-    else if (status == -2)
-        trouble("%s gave no answer in time", path);
-    else if (status == -3)
-        trouble("%s crashed", path);
-    else if (status != 0)
-        trouble("%s ended with status %d", path, status);
-    else
-        trouble("%s gave an answer that is not understood", path);
-}
-
-static void question_write(struct tt_text *question, const struct tt_text *maps,
-                           const uintptr_t *asked, size_t count)
-{
-    const char *at = maps->data;
-    struct tt_map map;
-    tt_text_add(question, HELLO "pid %d\nmaps\n", (int)getpid());
-    while (tt_maps_next(&at, &map)) {
-        if (!map.executable)
-            continue;
-        tt_text_bytes(question, map.line, map.line_len);
-        tt_text_bytes(question, "\n", 1);
-    }
-    tt_text_add(question, ".\n");
-    for (size_t i = 0; i < count; i++)
-        tt_text_add(question, "r %llx\n", (unsigned long long)asked[i]);
-    tt_text_add(question, "end\n");
-}
-
 static void ask(const struct tt_text *maps, const uintptr_t *asked,
                 size_t count)
 {
-    char path_bytes[PATH_MAX];
-    struct tt_text path, question, answer;
-    tt_text_fixed(&path, path_bytes, sizeof path_bytes);
-    if (!tt_names_analyser(&path)) {
-        trouble("there is no program %s", path.data);
-        return;
-    }
-    tt_text_make(&question);
+    struct tt_text items, answer;
+    tt_text_make(&items);
     tt_text_make(&answer);
-    question_write(&question, maps, asked, count);
-    const char *const argv[] = { path.data, "names", NULL };
-    const int status =
-        tt_os_run(argv, question.data, question.len, &answer,
-                  (unsigned)(tt_time_scaled_ns(WITHIN_MS) / 1000000));
-    if (status == 0 && answer_is_whole(&answer))
+    for (size_t i = 0; i < count; i++)
+        tt_text_add(&items, "r %llx\n", (unsigned long long)asked[i]);
+    if (tt_analyser_ask("names", maps, &items, &answer))
         answer_take(&answer, asked, count);
-    else
-        trouble_of_status(status, path.data);
-    tt_text_drop(&question);
+    tt_text_drop(&items);
     tt_text_drop(&answer);
 }
 
@@ -362,8 +262,7 @@ void tt_names_resolve(const uintptr_t *returns, size_t count)
         struct tt_text maps;
         tt_text_make(&maps);
         tt_maps_read(&maps);
-        if (!names.broken)
-            ask(&maps, asked, unknown);
+        ask(&maps, asked, unknown);
         unanswered_name(&maps, asked, unknown);
         tt_text_drop(&maps);
     }
@@ -436,9 +335,9 @@ static void depth_tell(struct tt_text *text)
 void tt_names_tell_trouble(struct tt_text *text)
 {
     tt_names_lock();
-    if (names.broken && !names.told) {
+    if (tt_analyser_trouble() && !names.told) {
         names.told = true;
-        tt_text_add(text, "names are missing: %s\n", names.why);
+        tt_text_add(text, "names are missing: %s\n", tt_analyser_trouble());
     }
     depth_tell(text);
     for (struct tt_name_module *module = names.modules; module;

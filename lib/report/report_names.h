@@ -65,11 +65,7 @@ bool tt_report_verbose(void);
 /* Code was unmapped or mapped: what is known may be another module's. */
 void tt_names_forget(void);
 
-/* Where the analyser is: fills 'path'. False: nowhere; 'path' then has the
- * last place looked at. */
-bool tt_names_analyser(struct tt_text *path);
-
-/* For the fork handlers. */
+/* For the fork handlers, and whoever else asks the analyser. */
 void tt_names_lock(void);
 void tt_names_unlock(void);
 

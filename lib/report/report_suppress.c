@@ -10,6 +10,7 @@
 
 #include "base/base_lock.h"
 #include "base/base_mem.h"
+#include "base/base_word.h"
 #include "os/os.h"
 #include "report/report_stack.h"
 
@@ -58,27 +59,6 @@ bool tt_glob(const char *pattern, const char *text)
 
 /* ---- reading ---- */
 
-/* How many single changes turn one word into the other. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[32];
-    const size_t b_len = strlen(b);
-    if (b_len >= TT_COUNT(row))
-        return 99;
-    for (size_t j = 0; j <= b_len; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            const size_t change = corner + (a[i - 1] != b[j - 1]);
-            corner = row[j];
-            row[j] = TT_MIN(change, TT_MIN(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[b_len];
-}
-
 static void bad_line(unsigned line, const char *key)
 {
     tt_text_add(&table.errors, "%s:%u: ", table.file, line);
@@ -87,7 +67,8 @@ static void bad_line(unsigned line, const char *key)
                     "this is no 'site: PATTERN' or 'module: PATTERN'\n");
         return;
     }
-    const bool site = distance(key, "site") <= distance(key, "module");
+    const bool site =
+        tt_word_distance(key, "site") <= tt_word_distance(key, "module");
     tt_text_add(&table.errors, "unknown key '%.40s'; the nearest is '%s'\n",
                 key, site ? "site" : "module");
 }

@@ -44,6 +44,8 @@ void table_row_raise(struct table_row *row, const struct table_row *run)
 {
     row->runs += run->runs;
     row->failed |= run->failed;
+    if (run->note && !row->note)
+        row->note = strdup(run->note);
     if (run->unchecked) {
         if (!row->unchecked)
             row->unchecked = strdup(run->unchecked);
@@ -68,7 +70,8 @@ static void table_see(const struct tether_board_row *seen, void *ctx)
                                    .leaked_known = seen->ended != 0,
                                    .failed = (unsigned)seen->failed,
                                    .collecting = (char *)seen->collecting,
-                                   .unchecked = (char *)seen->unchecked };
+                                   .unchecked = (char *)seen->unchecked,
+                                   .note = (char *)seen->note };
     if (row)
         table_row_raise(row, &run);
 }
@@ -84,6 +87,7 @@ void table_drop(struct table *table)
         free(table->rows[i].name);
         free(table->rows[i].collecting);
         free(table->rows[i].unchecked);
+        free(table->rows[i].note);
     }
     free(table->rows);
     *table = (struct table){ 0 };
@@ -187,6 +191,25 @@ static size_t reason_count(const struct table *table, size_t at)
     return tests;
 }
 
+/* Most tests say the same. */
+static bool note_is_first(const struct table *table, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (table->rows[i].note &&
+            strcmp(table->rows[i].note, table->rows[at].note) == 0)
+            return false;
+    return true;
+}
+
+static void note_print(const char *lines, FILE *to)
+{
+    while (*lines) {
+        const int len = (int)strcspn(lines, "\n");
+        fprintf(to, "[heap] %.*s\n", len, lines);
+        lines += len + (lines[len] != '\0');
+    }
+}
+
 void table_print_unchecked(const struct table *table, FILE *to)
 {
     for (size_t i = 0; i < table->count; i++) {
@@ -196,4 +219,7 @@ void table_print_unchecked(const struct table *table, FILE *to)
             fprintf(to, "[heap] %zu test%s unchecked: %s\n", tests,
                     tests == 1 ? "" : "s", table->rows[i].unchecked);
     }
+    for (size_t i = 0; i < table->count; i++)
+        if (table->rows[i].note && note_is_first(table, i))
+            note_print(table->rows[i].note, to);
 }

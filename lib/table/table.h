@@ -24,6 +24,7 @@ struct table_row {
     unsigned failed;   /* bits 1 << enum tether_failure_kind */
     char *collecting;  /* the collector in which a run ended, or NULL */
     char *unchecked;   /* why nothing was checked, or NULL */
+    char *note;        /* lines that its user should see, or NULL */
 };
 
 struct table {
@@ -48,7 +49,8 @@ void table_sort(struct table *table);
 /* Prints the table, sorted. 'all': also more than the 20 heaviest. */
 void table_print(const struct table *table, bool all, FILE *to);
 
-/* Prints how many tests were not checked, one line a reason. */
+/* Prints how many tests were not checked, one line a reason; then the notes
+ * of tests, each once. */
 void table_print_unchecked(const struct table *table, FILE *to);
 
 /* A size in at most eight characters: '1023 KiB'. Returns 'text'. */

@@ -182,6 +182,105 @@ Test(analyse, names_of_cxx_are_qualified)
     cr_expect_not_null(strstr(got, "s shop::basket::add :0 lib.so"), "%s", got);
 }
 
+/* ---- functions by name ---- */
+
+/* Asks for functions of a file 'many', which the script builds, and which is
+ * mapped as a whole, so that the last four digits of an address are those of
+ * the symbol. The answer, a line each: number and letter as they are, and the
+ * symbols (of the file 'whole') that are at that address. */
+static const char *functions(const char *script, const char *names)
+{
+    char whole[4096];
+    snprintf(whole, sizeof whole,
+             "%s\ntest -e whole || cp many whole;"
+             "{ echo tether-functions 1; echo maps; echo 10000000-10010000 "
+             "r-xp 00000000 00:00 1 $PWD/many; echo .;"
+             "printf 'n %%s\\n' %s; echo end; } | $ANALYSE functions > answer;"
+             "nm whole | awk 'FNR == NR { at[substr($1, 13)] = $3; next } "
+             "$1 == \"a\" { print $2, \"a\", at[substr($3, 5)] } "
+             "$1 == \"i\" || $1 == \"u\" { print $2, $1, $3 }' - answer |"
+             "LC_ALL=C sort",
+             script, names);
+    return shell(whole);
+}
+
+#define MANY                                                          \
+    "gcc -O2 -c $SRC/many.c -o first.o; "           /* static work */ \
+    "gcc -O2 -c -DSECOND $SRC/many.c -o second.o; " /* another */     \
+    "gcc -nostdlib -shared -o many first.o second.o; "
+
+Test(analyse, functions_of_all_files_and_parts)
+{
+    cr_expect_str_eq(functions("gcc -g -O2 -c $SRC/many.c -o first.o;"
+                               "gcc -g -O2 -c -DSECOND $SRC/many.c -o second.o;"
+                               "gcc -nostdlib -shared -o many *.o",
+                               "work only_first none wrk used_inline"),
+                     "0 a work\n0 a work\n0 a work.cold\n0 a work.cold\n"
+                     "1 a only_first\n"
+                     "2 u \n"
+                     "3 u work\n"
+                     "4 i \n");
+}
+
+Test(analyse, functions_that_are_exported)
+{
+    cr_expect_str_eq(
+        functions(MANY "cp many whole; strip many", "only_first work"),
+        "0 a only_first\n1 u \n");
+}
+
+Test(analyse, functions_of_a_debug_file)
+{
+    cr_expect_str_eq(
+        functions(MANY "cp many whole; objcopy --only-keep-debug many many.dbg;"
+                       "strip many; objcopy --add-gnu-debuglink=many.dbg many",
+                  "work"),
+        "0 a work\n0 a work\n0 a work.cold\n0 a work.cold\n");
+}
+
+Test(analyse, functions_of_the_packed_table)
+{
+    cr_expect_str_eq(
+        functions(MANY "cp many whole; strip many; objcopy --only-keep-debug "
+                       "whole mini; xz mini; objcopy --add-section "
+                       ".gnu_debugdata=mini.xz many",
+                  "work only_first"),
+        "0 a work\n0 a work\n0 a work.cold\n0 a work.cold\n1 a only_first\n");
+}
+
+Test(analyse, functions_of_debug_information_alone)
+{
+    cr_expect_str_eq(
+        functions("for part in 1 2; do gcc -g -O2 -c $SRC/many.c $([ $part = 2 "
+                  "] && echo -DSECOND) -o $part.o; done;"
+                  "gcc -nostdlib -shared -o many *.o; cp many whole;"
+                  "objcopy --strip-all --keep-section='.debug*' many",
+                  "work only_first"),
+        "0 a work\n0 a work\n0 a work.cold\n0 a work.cold\n1 a only_first\n");
+}
+
+Test(analyse, functions_of_clang)
+{
+    cr_expect_str_eq(functions("clang -O2 -fPIC -c $SRC/many.c -o first.o;"
+                               "clang -nostdlib -shared -o many first.o",
+                               "work only_first"),
+                     "0 a work\n1 a only_first\n");
+}
+
+Test(analyse, refuses_questions_for_functions_that_it_does_not_understand)
+{
+    cr_expect_str_eq(
+        shell("for item in 'r 10' n 'n '; do printf 'tether-functions 1\\n%s\\n"
+              "end\\n' \"$item\" | $ANALYSE functions || echo $?; done"),
+        "tether-analyse: bad question: a line is not understood\n2\n"
+        "tether-analyse: bad question: a line is not understood\n2\n"
+        "tether-analyse: bad question: a line is not understood\n2\n");
+    cr_expect_str_eq(shell("echo tether-names 1 | $ANALYSE functions ||"
+                           "echo $?"),
+                     "tether-analyse: bad question: its first line is not "
+                     "'tether-functions 1'\n2\n");
+}
+
 /* ---- the protocol ---- */
 
 static int ask(const char *question, size_t bytes, struct tt_text *answer)
@@ -291,7 +390,7 @@ Test(analyse, helps)
 Test(analyse, says_what_is_wrong_with_its_arguments)
 {
     cr_expect_str_eq(shell("$ANALYSE < /dev/null || echo $?"),
-                     "tether-analyse: what is to be done? 'names' is the mode\n"
+                     "tether-analyse: what is to be done? 'names' is one mode\n"
                      "Try 'tether-analyse --help'.\n2\n");
     cr_expect_str_eq(shell("$ANALYSE paths || echo $?"),
                      "tether-analyse: unknown mode: paths\n"
