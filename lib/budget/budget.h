@@ -27,7 +27,9 @@ struct tt_breach_facts {
     size_t bytes;
     uint32_t stack;
     uint32_t epoch; /* blocks of it and later are what the limit counts */
-    uintptr_t site; /* max_site: where the function starts, else 0 */
+    uintptr_t site; /* max_site: a return address in the function, else 0 */
+    tt_site_counts counts; /* blocks that the limit counts; NULL: all */
+    void *ctx;
 };
 
 /* What is left at a window's end. */

@@ -145,6 +145,11 @@ static void site_undo(uint32_t number, int64_t bytes,
     }
 }
 
+static bool is_of_number(const struct tt_block *block, void *ctx)
+{
+    return number_of_stack(block->stack, false) == *(const uint32_t *)ctx;
+}
+
 static enum tt_answer site_breach(struct site_watch *watch, uint32_t number,
                                   int64_t live, int64_t bytes, uint32_t stack)
 {
@@ -153,7 +158,9 @@ static enum tt_answer site_breach(struct site_watch *watch, uint32_t number,
         .value = (uint64_t)live,
         .bytes = (size_t)bytes,
         .stack = stack,
-        .site = sites.functions[number - 1].start,
+        .site = site_pc(stack) + 1,
+        .counts = is_of_number,
+        .ctx = &number,
     };
     return breach_happened(watch->state, &facts);
 }

@@ -23,6 +23,7 @@
 
 #define STACK_LINES_MAX 8
 #define SITES_MAX       5
+#define FUNCTION_SHORT  24
 
 static const struct limit_words {
     const char *name;
@@ -31,7 +32,7 @@ static const struct limit_words {
 } limits[TETHER_LIMITS] = {
     [TETHER_MAX_HEAP] = { "max_heap", "live", true },
     [TETHER_MAX_ALLOC] = { "max_alloc", "in one allocation", false },
-    [TETHER_MAX_SITE] = { "max_site", "live from one function", true },
+    [TETHER_MAX_SITE] = { "max_site", "live", true },
     [TETHER_MAX_TOTAL] = { "max_total", "allocated in all", false },
     [TETHER_MAX_COUNT] = { "max_count", NULL, false },
     [TETHER_MIN_COUNT] = { "min_count", NULL, false },
@@ -54,6 +55,23 @@ static void value_text(struct tt_text *text, uint64_t value, uint64_t bound)
         tt_text_add(text, "%s", rounded[0].data);
 }
 
+/* The function whose limit it is, as itself and not as what was inlined into
+ * it. A long name gets a line of its own. */
+static void function_add(const struct tt_breach_facts *facts,
+                         struct tt_text *text, bool own_line)
+{
+    const struct tt_name *name = tt_names_get(facts->site);
+    while (name->outer)
+        name = name->outer;
+    const char *const function = name->function;
+    const bool is_long = function && strlen(function) > FUNCTION_SHORT;
+    if (!own_line)
+        tt_text_add(text, " from %s",
+                    function && !is_long ? function : "one function");
+    else if (is_long)
+        tt_text_add(text, "  the function is %.200s\n", function);
+}
+
 static void verdict(const struct tt_breach_facts *facts,
                     const struct limit_words *words, struct tt_text *text)
 {
@@ -61,6 +79,8 @@ static void verdict(const struct tt_breach_facts *facts,
     if (words->reached) {
         value_text(text, facts->value, facts->bound);
         tt_text_add(text, " %s", words->reached);
+        if (facts->site)
+            function_add(facts, text, false);
     } else {
         tt_text_count(text, (int64_t)facts->value, "allocation");
     }
@@ -75,6 +95,8 @@ static void verdict(const struct tt_breach_facts *facts,
     if (facts->scope)
         tt_text_add(text, "\n  of %.200s", facts->scope);
     tt_text_add(text, "\n");
+    if (facts->site)
+        function_add(facts, text, true);
 }
 
 /* '64 KiB too much, by a request of 64 KiB' */
@@ -98,11 +120,12 @@ static void excess(const struct tt_breach_facts *facts,
 static void holders(const struct tt_breach_facts *facts, struct tt_text *text)
 {
     struct tt_sites sites;
-    tt_sites_gather(&sites, facts->epoch, NULL, NULL);
+    tt_sites_gather(&sites, facts->epoch, facts->counts, facts->ctx);
     tt_sites_sort(&sites);
     tt_sites_merge(&sites);
     if (sites.count > 0) {
-        tt_text_add(text, "live before it: ");
+        tt_text_add(text, facts->site ? "live from there before it: "
+                                      : "live before it: ");
         tt_text_size(text, (uint64_t)sites.bytes);
         tt_text_add(text, " in ");
         tt_text_count(text, sites.blocks, "block");

@@ -3,7 +3,6 @@
 #include "code.h"
 
 #include <cstdlib>
-#include <new>
 
 #define FRAME         __attribute__((noinline))
 #define KEEP(pointer) __asm__ volatile("" : "+r"(pointer)::"memory")
@@ -14,7 +13,7 @@ namespace ns
 struct pool {
     FRAME void *take(size_t bytes)
     {
-        void *block = ::operator new(bytes);
+        void *block = std::malloc(bytes);
         KEEP(block);
         return block;
     }
@@ -22,7 +21,7 @@ struct pool {
 
 template <typename T> FRAME T *make(size_t count)
 {
-    T *block = new T[count];
+    T *block = static_cast<T *>(std::malloc(count * sizeof(T)));
     KEEP(block);
     return block;
 }
