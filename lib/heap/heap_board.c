@@ -272,9 +272,10 @@ void tether_board_unchecked(const char *why)
 
 bool tt_board_note(const char *lines)
 {
-    if (board.mine)
-        snprintf(board.mine->note, NOTE_MAX, "%s", lines);
-    return board.mine != NULL;
+    struct row *const row = row_mine();
+    if (row)
+        snprintf(row->note, NOTE_MAX, "%s", lines);
+    return row != NULL;
 }
 
 void board_leave(void)
