@@ -19,6 +19,7 @@
 #include "os/os_maps.h"
 #include "report/report_analyser.h"
 #include "stack/stack.h"
+#include "stack/stack_gone.h"
 
 #define FUNCTION_MAX 200
 #define BUCKETS      4096
@@ -262,6 +263,7 @@ void tt_names_resolve(const uintptr_t *returns, size_t count)
         struct tt_text maps;
         tt_text_make(&maps);
         tt_maps_read(&maps);
+        tt_stack_gone_maps(&maps);
         ask(&maps, asked, unknown);
         unanswered_name(&maps, asked, unknown);
         tt_text_drop(&maps);
@@ -313,7 +315,8 @@ void tt_name_text(struct tt_text *text, const struct tt_name *name)
         tt_text_add(text, "unknown code");
         break;
     }
-    if (tt_report_verbose() && name->address)
+    if (tt_report_verbose() && name->address &&
+        !tt_stack_gone_is(name->address))
         tt_text_add(text, " at %#llx", (unsigned long long)name->address);
 }
 

@@ -8,6 +8,7 @@
 #include "report/report_sites.h"
 #include "os/os.h"
 #include "stack/stack.h"
+#include "stack/stack_gone.h"
 
 #include <string.h>
 #include <tether/heap.h>
@@ -126,9 +127,11 @@ static bool stack_passes(uint32_t stack, const struct from *from)
 {
     const uintptr_t *frames;
     const unsigned depth = tt_stack_frames(stack, &frames);
-    for (unsigned i = 0; i < depth; i++)
-        if (frames[i] - 1 >= from->start && frames[i] - 1 < from->end)
+    for (unsigned i = 0; i < depth; i++) {
+        const uintptr_t pc = tt_stack_gone_place(stack, frames[i]) - 1;
+        if (pc >= from->start && pc < from->end)
             return true;
+    }
     return false;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/base_mem.h"
 #include "stack/stack.h"
+#include "stack/stack_gone.h"
 
 #include <tether/heap.h>
 
@@ -73,10 +74,20 @@ static size_t stack_bottom(const struct tt_name **frames, size_t first,
     return count;
 }
 
+/* The addresses by which a stack's frames are named. */
+static unsigned frames_place(uint32_t stack, uintptr_t *places)
+{
+    const uintptr_t *frames;
+    const unsigned depth = tt_stack_frames(stack, &frames);
+    for (unsigned i = 0; i < depth; i++)
+        places[i] = tt_stack_gone_place(stack, frames[i]);
+    return depth;
+}
+
 size_t tt_stack_shown(uint32_t stack, const struct tt_name **frames, size_t max)
 {
-    const uintptr_t *addresses;
-    const unsigned depth = tt_stack_frames(stack, &addresses);
+    uintptr_t addresses[TT_STACK_DEPTH_MAX];
+    const unsigned depth = frames_place(stack, addresses);
     size_t count = 0;
     tt_names_resolve(addresses, depth);
     for (unsigned i = 0; i < depth && count < max; i++) {
@@ -112,11 +123,8 @@ void tt_stacks_resolve(const uint32_t *stacks, size_t count)
     uintptr_t *const all = total ? tt_mem_take(total * sizeof *all) : NULL;
     if (!all)
         return;
-    for (size_t i = 0; i < count; i++) {
-        const unsigned depth = tt_stack_frames(stacks[i], &addresses);
-        memcpy(all + filled, addresses, depth * sizeof *all);
-        filled += depth;
-    }
+    for (size_t i = 0; i < count; i++)
+        filled += frames_place(stacks[i], all + filled);
     tt_names_resolve(all, filled);
     tt_mem_give(all, total * sizeof *all);
 }

@@ -16,6 +16,7 @@
  */
 #include "stack/stack.h"
 
+#include "stack/stack_gone.h"
 #include "stack/stack_rule.h"
 #include "stack/stack_shadow.h"
 #include "stack/stack_table.h"
@@ -249,10 +250,12 @@ void tt_stack_lock(void)
     tt_lock_take(&caches_lock);
     tt_stack_table_lock();
     tt_rules_lock();
+    tt_stack_gone_lock();
 }
 
 void tt_stack_unlock(void)
 {
+    tt_stack_gone_unlock();
     tt_rules_unlock();
     tt_stack_table_unlock();
     tt_lock_give(&caches_lock);
