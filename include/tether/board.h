@@ -25,6 +25,7 @@ TETHER_BEGIN_DECLS
 struct tether_board_row {
     const char *name;          /**< of the window; lives for the call */
     struct tether_stats stats; /**< of the body, up to the end or the death */
+    size_t max_heap; /**< the window's limit; SIZE_MAX: there is none */
     size_t leaked_bytes;
     const char *unchecked;  /**< why nothing was checked, or NULL */
     const char *collecting; /**< the collector in which it ended, or NULL */

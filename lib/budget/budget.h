@@ -95,6 +95,11 @@ size_t tt_profile_visit(void (*see)(const struct tt_profile_row *row,
                                     void *ctx),
                         void *ctx);
 
+/* The course of the window's live bytes (budget_profile.h), and a mark on it;
+ * 'what' is a constant. Any thread, also inside malloc. */
+const struct tt_profile_course *tt_profile_course(void);
+void tt_profile_mark(const char *what);
+
 /* For tt_heap_news. */
 enum tt_answer tt_budget_breach(struct tt_scope *scope, enum tt_limit limit,
                                 int64_t value, size_t bytes, uint32_t stack);

@@ -20,7 +20,8 @@
 #include "budget/budget.h"
 #include "os/os.h"
 
-#define STACKS_MAX ((size_t)1 << 20)
+#define STACKS_MAX        ((size_t)1 << 20)
+#define INTERVAL_FIRST_NS 10000
 
 struct row {
     int64_t live_bytes, live_blocks;
@@ -37,6 +38,8 @@ static struct {
     size_t used;      /* the highest stack + 1 */
     int64_t live, highest;
     uint64_t peaks; /* the number of the newest */
+    int64_t begin_ns, interval_ns;
+    struct tt_profile_course course;
 } profile;
 
 void profile_begin(void)
@@ -47,6 +50,10 @@ void profile_begin(void)
     profile.used = 0;
     profile.live = profile.highest = 0;
     profile.peaks = 0;
+    profile.course.points_count = profile.course.marks_count = 0;
+    profile.course.peak = (struct tt_profile_point){ 0 };
+    profile.interval_ns = INTERVAL_FIRST_NS;
+    profile.begin_ns = (int64_t)tt_os_now_ns();
     tt_profile_on = profile.rows != NULL;
 }
 
@@ -82,6 +89,54 @@ static void row_change(struct row *row, int64_t bytes)
     }
 }
 
+static int64_t now_ns(void)
+{
+    return (int64_t)tt_os_now_ns() - profile.begin_ns;
+}
+
+/* Every second point goes when there is no room, and from then on they are
+ * twice as far apart: a course of any length has between half and all of its
+ * points. */
+static void points_thin(struct tt_profile_course *course)
+{
+    for (size_t i = 0; i < PROFILE_POINTS_MAX / 2; i++)
+        course->points[i] = course->points[i * 2];
+    course->points_count = PROFILE_POINTS_MAX / 2;
+    profile.interval_ns *= 2;
+}
+
+static void course_see(bool is_peak)
+{
+    struct tt_profile_course *const course = &profile.course;
+    const struct tt_profile_point now = { now_ns(), profile.live };
+    const size_t count = course->points_count;
+    if (is_peak)
+        course->peak = now;
+    if (count &&
+        now.time_ns < course->points[count - 1].time_ns + profile.interval_ns)
+        return;
+    if (count == PROFILE_POINTS_MAX)
+        points_thin(course);
+    course->points[course->points_count++] = now;
+}
+
+void tt_profile_mark(const char *what)
+{
+    struct tt_profile_course *const course = &profile.course;
+    if (!tt_profile_on)
+        return;
+    tt_lock_take(&profile.lock);
+    if (course->marks_count < PROFILE_MARKS_MAX)
+        course->marks[course->marks_count++] =
+            (struct tt_profile_mark){ now_ns(), what };
+    tt_lock_give(&profile.lock);
+}
+
+const struct tt_profile_course *tt_profile_course(void)
+{
+    return &profile.course;
+}
+
 void profile_see(uint32_t stack, int64_t bytes)
 {
     if (bytes == 0 || stack >= STACKS_MAX)
@@ -91,10 +146,12 @@ void profile_see(uint32_t stack, int64_t bytes)
         row_change(&profile.rows[stack], bytes);
         profile.used = TT_MAX(profile.used, (size_t)stack + 1);
         profile.live += bytes;
-        if (profile.live > profile.highest) {
+        const bool is_peak = profile.live > profile.highest;
+        if (is_peak) {
             profile.highest = profile.live;
             profile.peaks++;
         }
+        course_see(is_peak);
     }
     tt_lock_give(&profile.lock);
 }

@@ -17,6 +17,23 @@ struct tt_profile_row {
     int64_t total_bytes, total_count;
 };
 
+#define PROFILE_POINTS_MAX 512
+#define PROFILE_MARKS_MAX  64
+
+/* How the live bytes went. Times are from the window's begin. */
+struct tt_profile_course {
+    struct tt_profile_point {
+        int64_t time_ns, live_bytes;
+    } points[PROFILE_POINTS_MAX];
+    size_t points_count;
+    struct tt_profile_point peak;
+    struct tt_profile_mark {
+        int64_t time_ns;
+        const char *what; /* a constant: "max_heap", "collection" */
+    } marks[PROFILE_MARKS_MAX];
+    size_t marks_count; /* further ones are left out */
+};
+
 /* Is a profile being taken? Read without a lock. */
 extern _Atomic bool tt_profile_on;
 

@@ -64,6 +64,7 @@ static void breach_tell(struct budget_state *state,
     facts->epoch = state->scope.epoch;
     tether_budget_get(state->budget, facts->limit, &facts->bound);
     tether_breach();
+    tt_profile_mark(tt_limit_name(facts->limit));
     tt_text_make(&text);
     if (tt_budget_words.breach)
         tt_budget_words.breach(facts, &text);

@@ -129,10 +129,13 @@ tether_status tether_window_begin(const char *name)
 
 tether_status tether_window_budget(const struct tether_budget *budget)
 {
+    uint64_t max_heap;
     budget_validate("tether_window_budget", budget);
     if (!window.open)
         return TETHER_NOT_FOUND;
     window.budget = budget;
+    if (tether_budget_get(budget, TETHER_MAX_HEAP, &max_heap))
+        tt_board_limit(max_heap);
     return TETHER_OK;
 }
 

@@ -13,6 +13,7 @@
  * the turn only, which waits for no lock.
  */
 #include "collect/collect_turn.h"
+#include "budget/budget.h"
 #include "heap/heap.h"
 #include "os/os.h"
 #include "ref/ref.h"
@@ -170,6 +171,7 @@ TT_NOINLINE struct tether_collection tether_collect(void)
     const uint64_t begin_ns = tt_os_now_ns();
     collections++;
     tether_safepoint();
+    tt_profile_mark("collection");
     rounds_run(&all);
     all.time_ns = tt_os_now_ns() - begin_ns;
     tt_turn_give();

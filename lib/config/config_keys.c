@@ -25,6 +25,8 @@ const struct config_key config_keys[] = {
     { "json", "report", CONFIG_PATH, -1, NULL },
     { "markdown", "report", CONFIG_PATH, -1, NULL },
     { "junit", "report", CONFIG_PATH, -1, NULL },
+    { "html", "report", CONFIG_PATH, -1, NULL },
+    { "pprof", "report", CONFIG_PATH, -1, NULL },
     { "annotate", "report", CONFIG_WORD, -1, "no github gitlab" },
     { NULL, NULL, CONFIG_SIZE, -1, NULL },
 };

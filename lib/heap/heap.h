@@ -226,6 +226,7 @@ uint32_t tt_thread_number(void);
 void tt_board_window(const char *name);
 void tt_board_body(struct tt_scope *scope); /* NULL: the body has ended */
 void tt_board_leaked(uint64_t bytes);
+void tt_board_limit(uint64_t bytes); /* .max_heap */
 void tt_board_failed(unsigned kind); /* enum tether_failure_kind */
 void tt_board_ended(void);
 

@@ -46,6 +46,7 @@ struct row {
     int64_t peak;
     uint64_t largest;
     uint64_t leaked;
+    uint64_t unlimited;       /* ~max_heap: 0, as a new row has, is no limit */
     struct tether_stats done; /* when the body has ended */
     char name[NAME_MAX_];
     char why[WHY_MAX];
@@ -238,6 +239,13 @@ void tt_board_leaked(uint64_t bytes)
         row->leaked = bytes;
 }
 
+void tt_board_limit(uint64_t bytes)
+{
+    struct row *const row = row_mine();
+    if (row)
+        row->unlimited = ~bytes;
+}
+
 void tt_board_failed(unsigned kind)
 {
     struct row *const row = row_mine();
@@ -348,6 +356,7 @@ static void row_show(const struct row *row,
 {
     struct tether_board_row shown = {
         .name = row->name,
+        .max_heap = (size_t)~row->unlimited,
         .leaked_bytes = (size_t)row->leaked,
         .unchecked = row->why[0] ? row->why : NULL,
         .note = row->note[0] ? row->note : NULL,

@@ -5,6 +5,9 @@
  *
  *   tether-profile 1
  *   test    cache::evicts
+ *   peak    <microseconds> <live bytes>        the highest
+ *   live    <microseconds> <live bytes>        in the order of time
+ *   mark    <microseconds> <what>              a broken limit, a collection
  *   row     <peak blocks> <bytes> <allocations> <bytes> <live blocks> <bytes>
  *   at      <function> <path> <line>          innermost first
  *
@@ -79,6 +82,24 @@ static void row_write(const struct tt_profile_row *row, void *ctx)
         frame_write(&to->text, frames[i]);
 }
 
+static void point_write(struct tt_text *text, const char *word,
+                        const struct tt_profile_point *point)
+{
+    tt_text_add(text, "%s\t%" PRId64 "\t%" PRId64 "\n", word,
+                point->time_ns / 1000, point->live_bytes);
+}
+
+static void course_write(struct tt_text *text,
+                         const struct tt_profile_course *course)
+{
+    point_write(text, "peak", &course->peak);
+    for (size_t i = 0; i < course->points_count; i++)
+        point_write(text, "live", &course->points[i]);
+    for (size_t i = 0; i < course->marks_count; i++)
+        tt_text_add(text, "mark\t%" PRId64 "\t%s\n",
+                    course->marks[i].time_ns / 1000, course->marks[i].what);
+}
+
 static bool text_write(const struct tt_text *text, const char *path)
 {
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -109,6 +130,7 @@ void tt_report_profile(const char *name)
     tt_text_add(&writing.text, "tether-profile 1\ntest\t");
     field_add(&writing.text, name);
     tt_text_add(&writing.text, "\n");
+    course_write(&writing.text, tt_profile_course());
     tt_profile_visit(row_write, &writing);
     snprintf(path, sizeof path, "%s/%d-%u", folder, (int)getpid(), number++);
     if (!text_write(&writing.text, path))

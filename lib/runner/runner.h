@@ -27,8 +27,9 @@ enum runner_exit {
 /* What one run, or several together, came to. */
 struct report {
     struct table table;
-    char *command; /* as given; NULL: not known */
-    int status;    /* exit status of the program; 128 + signal */
+    char *command;   /* as given; NULL: not known */
+    int status;      /* exit status of the program; 128 + signal */
+    json_t *profile; /* runner_profile.h; NULL: none was taken */
 };
 
 /* What is to be run, and how. */
@@ -36,8 +37,8 @@ struct run_options {
     char **command; /* NULL-terminated */
     const char *ini;
     bool no_ini, strict, quiet, all;
-    const char *json, *markdown, *junit, *annotate, *pprof;
-    struct config config; /* tether.ini, once reports are written */
+    const char *json, *markdown, *junit, *annotate, *pprof, *html;
+    struct config config; /* tether.ini, once it has been read */
 };
 
 /* Says what is wrong, with the command's name before it. */
@@ -57,7 +58,7 @@ extern const struct argp common_argp;
 
 /* Runs a command with Tether preloaded. Returns false, with *status, when it
  * could not be run; the reason has been said. */
-bool run_command(const struct run_options *options, struct report *report,
+bool run_command(struct run_options *options, struct report *report,
                  int *status);
 
 /* Can Tether be preloaded into this program (found in PATH)? Says why not:
@@ -96,15 +97,23 @@ bool lock_write(const char *path, json_t *tests);
 /* Finds a test's row. False: there is none. */
 bool lock_row_get(const json_t *tests, const char *test, struct lock_row *row);
 
+/* Takes over what tether.ini says of reports; the command line is stronger. */
+void reports_of_file(struct run_options *options);
+
 /* Writes the reports that the options, or tether.ini, ask for. */
-bool reports_write(struct run_options *options, const struct report *report);
+bool reports_write(const struct run_options *options,
+                   const struct report *report);
 
 /* Writes and reads the JSON form (docs/report.md). 'path' "-": stdout. */
 bool report_write(const struct report *report, const char *path);
 bool report_read(struct report *report, const char *path);
 
+/* The same as a value; the caller's. */
+json_t *report_json(const struct report *report);
+
 /* A summary for a pull request. */
 bool report_write_markdown(const struct report *report, const char *path);
+bool report_write_html(const struct report *report, const char *path);
 bool report_write_junit(const struct report *report, const char *path);
 
 /* Annotations of a CI's log: 'github' or 'gitlab'. */

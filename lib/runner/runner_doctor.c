@@ -22,7 +22,7 @@ static bool line(const char *what, bool good, const char *said)
 static bool try_interposition(void)
 {
     char *command[] = { (char *)"true", NULL };
-    const struct run_options options = { .command = command, .no_ini = true };
+    struct run_options options = { .command = command, .no_ini = true };
     struct report report = { 0 };
     int status;
     bool good = run_command(&options, &report, &status) &&

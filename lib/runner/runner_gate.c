@@ -140,7 +140,7 @@ static void spread_drop(struct spread *spread)
 
 /* One more run. False, with *status: it could not be run, or tests failed,
  * of which a gate takes no numbers. */
-static bool spread_run(struct spread *spread, const struct gate_options *from,
+static bool spread_run(struct spread *spread, struct gate_options *from,
                        int *status)
 {
     struct report run = { 0 };
@@ -360,7 +360,7 @@ static int gate_verdict(const struct gate_options *options,
     return shut ? RUNNER_LIMIT : RUNNER_GOOD;
 }
 
-static int gate_check(const struct gate_options *options, struct spread *spread,
+static int gate_check(struct gate_options *options, struct spread *spread,
                       const json_t *tests)
 {
     struct judgement judgement;

@@ -70,9 +70,12 @@ static json_t *row_write(const struct table_row *row)
     json_t *const leaked = row->leaked_known && !row->unchecked
                                ? json_integer((json_int_t)row->leaked_bytes)
                                : json_null();
+    json_t *const limit = row->max_heap != SIZE_MAX
+                              ? json_integer((json_int_t)row->max_heap)
+                              : json_null();
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s?}", "test",
-        name_as_path(row->name, path, sizeof path), "runs",
+        "{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s?}", "test",
+        name_as_path(row->name, path, sizeof path), "max_heap", limit, "runs",
         (json_int_t)row->runs, "peak_bytes", (json_int_t)row->stats.peak_bytes,
         "largest_bytes", (json_int_t)row->stats.largest_bytes, "total_bytes",
         (json_int_t)row->stats.total_bytes, "count",
@@ -80,18 +83,22 @@ static json_t *row_write(const struct table_row *row)
         failed_write(row->failed), "unchecked", row->unchecked);
 }
 
+json_t *report_json(const struct report *report)
+{
+    json_t *const tests = json_array();
+    for (size_t i = 0; i < report->table.count; i++)
+        json_array_append_new(tests, row_write(&report->table.rows[i]));
+    return json_pack("{s:i, s:s, s:s?, s:i, s:o}", "schema", SCHEMA, "tether",
+                     TETHER_VERSION, "command", report->command, "status",
+                     report->status, "tests", tests);
+}
+
 bool report_write(const struct report *report, const char *path)
 {
     FILE *const to = runner_open(path);
     if (!to)
         return false;
-    json_t *const tests = json_array();
-    for (size_t i = 0; i < report->table.count; i++)
-        json_array_append_new(tests, row_write(&report->table.rows[i]));
-    json_t *const root =
-        json_pack("{s:i, s:s, s:s?, s:i, s:o}", "schema", SCHEMA, "tether",
-                  TETHER_VERSION, "command", report->command, "status",
-                  report->status, "tests", tests);
+    json_t *const root = report_json(report);
     const bool dumped = root && json_dumpf(root, to, JSON_INDENT(2)) == 0;
     fputc('\n', to);
     json_decref(root);
@@ -128,12 +135,12 @@ static const char *row_read(struct table *table, json_t *from)
     json_t *why = NULL;
     char name[1024];
     json_int_t runs, peak, largest, total, count;
-    json_t *leaked, *failed;
-    if (json_unpack(from, "{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s?o}",
-                    "test", &test, "runs", &runs, "peak_bytes", &peak,
-                    "largest_bytes", &largest, "total_bytes", &total, "count",
-                    &count, "leaked_bytes", &leaked, "failed", &failed,
-                    "unchecked", &why) != 0)
+    json_t *leaked, *failed, *limit;
+    if (json_unpack(from, "{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s?o}",
+                    "test", &test, "max_heap", &limit, "runs", &runs,
+                    "peak_bytes", &peak, "largest_bytes", &largest,
+                    "total_bytes", &total, "count", &count, "leaked_bytes",
+                    &leaked, "failed", &failed, "unchecked", &why) != 0)
         return "a test lacks a member, or one is of the wrong type";
     if (runs < 0 || peak < 0 || largest < 0 || total < 0 || count < 0 ||
         (json_is_integer(leaked) && json_integer_value(leaked) < 0))
@@ -147,6 +154,8 @@ static const char *row_read(struct table *table, json_t *from)
                    .largest_bytes = (size_t)largest,
                    .total_bytes = (uint64_t)total,
                    .total_count = (uint64_t)count },
+        .max_heap = json_is_integer(limit) ? (size_t)json_integer_value(limit)
+                                           : SIZE_MAX,
         .runs = (unsigned)runs,
         .leaked_bytes = (size_t)json_integer_value(leaked),
         .leaked_known = json_is_integer(leaked),

@@ -32,7 +32,8 @@ enum {
     OPTION_MARKDOWN,
     OPTION_JUNIT,
     OPTION_ANNOTATE,
-    OPTION_PPROF
+    OPTION_PPROF,
+    OPTION_HTML
 };
 
 static const struct argp_option options_in_common[] = {
@@ -58,6 +59,8 @@ static const struct argp_option options_in_common[] = {
     { "junit", OPTION_JUNIT, "FILE", 0, "Write the report as JUnit XML", 3 },
     { "markdown", OPTION_MARKDOWN, "FILE", 0,
       "Write a summary for a pull request", 3 },
+    { "html", OPTION_HTML, "FILE", 0,
+      "Write the report as one page for a browser", 3 },
     { "pprof", OPTION_PPROF, "FILE", 0,
       "Write a heap profile (gzip'ed protobuf) for pprof", 3 },
     { "annotate", OPTION_ANNOTATE, "CI", 0,
@@ -97,6 +100,9 @@ static error_t common_option(int option, char *value, struct argp_state *state)
         return 0;
     case OPTION_JUNIT:
         options->junit = value;
+        return 0;
+    case OPTION_HTML:
+        options->html = value;
         return 0;
     case OPTION_PPROF:
         options->pprof = value;
@@ -205,9 +211,11 @@ static bool preload_set(const char *program)
 }
 
 /* Reads tether.ini once, and hands it on. */
-static bool ini_set(const struct run_options *options)
+static bool ini_set(struct run_options *options)
 {
-    struct config config;
+    struct config *const config = &options->config;
+    if (config->path)
+        return true; /* a gate runs several times */
     unsetenv(CONFIG_HANDED);
     const char *const path = options->no_ini ? NULL
                              : options->ini  ? options->ini
@@ -216,23 +224,22 @@ static bool ini_set(const struct run_options *options)
         setenv("TETHER_INI", "", 1);
         return true;
     }
-    const bool good = config_read(&config, path, path, stderr);
-    if (good && config_special(&config, "suppress", "file") &&
-        !getenv("TETHER_SUPPRESS"))
-        setenv("TETHER_SUPPRESS",
-               config_special(&config, "suppress", "file")->value, 1);
-    config_drop(&config);
-    if (!good) {
+    if (!config_read(config, path, path, stderr)) {
         say("%s is not good; nothing was run", path);
         return false;
     }
+    const struct config_item *const file =
+        config_special(config, "suppress", "file");
+    if (file)
+        setenv("TETHER_SUPPRESS", file->value, 0);
+    reports_of_file(options);
     if (config_hand_over(path))
         return true;
     say("no memory to hand over %s", path);
     return false;
 }
 
-static bool environment_set(const struct run_options *options)
+static bool environment_set(struct run_options *options)
 {
     if (!ini_set(options))
         return false;
@@ -262,100 +269,31 @@ static char *command_text(char **command)
     return text;
 }
 
-bool run_command(const struct run_options *options, struct report *report,
+static bool wants_profile(const struct run_options *options)
+{
+    return options->pprof || options->html;
+}
+
+bool run_command(struct run_options *options, struct report *report,
                  int *status)
 {
     *report = (struct report){ .command = command_text(options->command) };
     if (!program_is_runnable(options->command[0], status))
         return false;
     *status = RUNNER_USAGE;
-    if (!environment_set(options) || (options->pprof && !profile_begin()))
+    if (!environment_set(options) ||
+        (wants_profile(options) && !profile_begin()))
         return false;
     if (!program_run(options->command, &report->status)) {
         *status = RUNNER_NOT_RUN;
         return false;
     }
-    if (options->pprof && !profile_end(options->pprof)) {
-        *status = RUNNER_USAGE;
-        return false;
-    }
+    if (wants_profile(options))
+        report->profile = profile_end();
     table_gather(&report->table);
     table_sort(&report->table);
     *status = report->status;
     return true;
-}
-
-int report_verdict(const struct report *report, bool strict)
-{
-    const unsigned leak = 1u << TETHER_FAILURE_LEAK;
-    unsigned failed = 0;
-    size_t unchecked = 0;
-    for (size_t i = 0; i < report->table.count; i++) {
-        failed |= report->table.rows[i].failed;
-        unchecked += report->table.rows[i].unchecked != NULL;
-    }
-    if (failed & ~leak)
-        return RUNNER_LIMIT;
-    if (failed & leak)
-        return RUNNER_LEAK;
-    if (report->status)
-        return report->status;
-    if (unchecked == report->table.count || (strict && unchecked))
-        return RUNNER_BLIND;
-    return RUNNER_GOOD;
-}
-
-const struct table_row *report_row(const struct report *report,
-                                   const char *name)
-{
-    for (size_t i = 0; i < report->table.count; i++)
-        if (strcmp(report->table.rows[i].name, name) == 0)
-            return &report->table.rows[i];
-    return NULL;
-}
-
-void report_drop(struct report *report)
-{
-    table_drop(&report->table);
-    free(report->command);
-}
-
-static void special_take(const struct config *config, const char *key,
-                         const char **to)
-{
-    const struct config_item *const item =
-        config_special(config, "report", key);
-    if (item && !*to)
-        *to = item->value;
-}
-
-/* What tether.ini says of reports; the command line is stronger. */
-static void reports_of_file(struct run_options *options)
-{
-    struct config *const config = &options->config;
-    if (!config_take(config))
-        return;
-    special_take(config, "json", &options->json);
-    special_take(config, "junit", &options->junit);
-    special_take(config, "markdown", &options->markdown);
-    special_take(config, "annotate", &options->annotate);
-    if (options->annotate && strcmp(options->annotate, "no") == 0)
-        options->annotate = NULL;
-}
-
-bool reports_write(struct run_options *options, const struct report *report)
-{
-    bool good = true;
-    reports_of_file(options);
-    if (options->json)
-        good &= report_write(report, options->json);
-    if (options->junit)
-        good &= report_write_junit(report, options->junit);
-    if (options->markdown)
-        good &= report_write_markdown(report, options->markdown);
-    if (options->annotate)
-        report_annotate(report, options->annotate, stdout);
-    return good;
 }
 
 /* No window was opened in any process: says what that means. */

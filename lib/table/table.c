@@ -27,7 +27,9 @@ struct table_row *table_row_get(struct table *table, const char *name)
         table->capacity = capacity;
     }
     struct table_row *row = &table->rows[table->count];
-    *row = (struct table_row){ .name = strdup(name), .leaked_known = true };
+    *row = (struct table_row){ .name = strdup(name),
+                               .max_heap = SIZE_MAX,
+                               .leaked_known = true };
     if (!row->name)
         return NULL;
     table->count++;
@@ -52,6 +54,8 @@ void table_row_raise(struct table_row *row, const struct table_row *run)
         return;
     }
     RAISE(row->stats.peak_bytes, run->stats.peak_bytes);
+    if (run->max_heap < row->max_heap)
+        row->max_heap = run->max_heap;
     RAISE(row->stats.largest_bytes, run->stats.largest_bytes);
     RAISE(row->stats.total_bytes, run->stats.total_bytes);
     RAISE(row->stats.total_count, run->stats.total_count);
@@ -66,6 +70,7 @@ static void table_see(const struct tether_board_row *seen, void *ctx)
     struct table_row *const row = table_row_get(ctx, seen->name);
     const struct table_row run = { .runs = 1,
                                    .stats = seen->stats,
+                                   .max_heap = seen->max_heap,
                                    .leaked_bytes = seen->leaked_bytes,
                                    .leaked_known = seen->ended != 0,
                                    .failed = (unsigned)seen->failed,

@@ -19,6 +19,7 @@ struct table_row {
     char *name; /* "suite::test", or a program's name */
     unsigned runs;
     struct tether_stats stats;
+    size_t max_heap; /* the limit; SIZE_MAX: none. Of several the lowest */
     size_t leaked_bytes;
     bool leaked_known; /* every run ended in good order */
     unsigned failed;   /* bits 1 << enum tether_failure_kind */

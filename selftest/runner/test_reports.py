@@ -136,6 +136,53 @@ class Profiles(Case):
         self.assertEnds(done, USAGE, "no/such/p.pb.gz: ")
 
 
+class Page(Case):
+    """Read by a browser."""
+
+    def page(self, *options):
+        self.tether("run", "--html=r.html", *options, "--", program("suite"))
+        done = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu",
+             "--virtual-time-budget=5000", "--dump-dom", "--user-data-dir=" + self.folder,
+             "file://" + os.path.join(self.folder, "r.html")],
+            capture_output=True, text=True, timeout=100,
+        )
+        self.assertNotIn("Uncaught", done.stderr)
+        return done.stdout
+
+    def test_all_parts_are_drawn(self):
+        drawn = self.page("--max-heap=900KiB")
+        self.assertIn("6 tests, 1 over a limit or leaking, 0 unchecked", drawn)
+        self.assertEqual(drawn.count('<tr tabindex="0"'), 6)
+        self.assertIn("a limit broke", drawn)
+        self.assertIn("limit 900 KiB", drawn)
+        self.assertIn("peak 1.0 MiB", drawn)
+        self.assertIn(">cache_takes_a_lot_impl</div>", drawn)
+        self.assertRegex(drawn, r"take \(suite\.c:\d+\)</td><td>1\.0 MiB")
+        self.assertNotIn('id="detail" hidden', drawn)
+
+    def test_it_needs_nothing_else(self):
+        self.page()
+        said = self.read("r.html").replace("http://www.w3.org/2000/svg", "")
+        for outside in "http:", "https:", "src=", "href=", "@import":
+            self.assertNotIn(outside, said)
+
+    def test_names_cannot_end_the_script(self):
+        env = {"PATH": os.environ["PATH"]}
+        done = self.tether(
+            "run", "--html=r.html", "--", "sh", "-c", ": '</script><b>'", env=env
+        )
+        self.assertEqual(done.returncode, 0)
+        data = self.read("r.html").split('id="data">')[1]
+        self.assertEqual(json.loads(data.split("</script>")[0])["status"], 0)
+
+    def test_ini_asks_for_it(self):
+        self.write("tether.ini", "[report]\nhtml = x.html\npprof = x.pb.gz\n")
+        self.tether("run", "--", program("suite"))
+        self.assertIn("cache_takes_a_lot_impl", self.read("x.html"))
+        self.assertTrue(os.path.exists(os.path.join(self.folder, "x.pb.gz")))
+
+
 class Several(Case):
     def shard(self, name, only, env={}):
         done = self.tether(
