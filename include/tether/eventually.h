@@ -37,7 +37,8 @@ struct tether_wait {
     /* results: */
     unsigned polls;      /**< questions asked; 0 when refused */
     unsigned elapsed_ms; /**< of the clock, not scaled */
-    const char *stopped; /**< the reason given to STOP_WAITING, or NULL */
+    const char *stopped; /**< the reason given to STOP_WAITING, or what is
+                            wrong with the options, or NULL */
 };
 
 /** The question of a wait: not 0 means true. */

@@ -25,41 +25,60 @@
 #define PAUSE_MS_MAX      100u
 #define NS_PER_MS         UINT64_C(1000000)
 
-/* Puts the default where no time was written. False: zero was written. */
-static bool time_get(const struct tether_wait *wait, const char *field,
-                     unsigned *ms, unsigned otherwise)
+/* Was a time of zero written? */
+static bool is_zero(const struct tether_wait *wait, const char *field,
+                    unsigned ms)
 {
-    if (!*ms && tt_option_written(wait->text, field))
-        return false;
-    if (!*ms)
-        *ms = otherwise;
-    return true;
+    return !ms && tt_option_written(wait->text, field);
 }
 
-/* Is a time of another kind of wait there? */
-static bool is_foreign(const struct tether_wait *wait, const char *field,
-                       unsigned ms)
+/* Is the time there, as a value or as text? */
+static bool is_given(const struct tether_wait *wait, const char *field,
+                     unsigned ms)
 {
     return ms || tt_option_written(wait->text, field);
 }
 
-/* Fills in the defaults. False: the options contradict each other, or speak
- * of another kind of wait. */
-static bool options_get(struct tether_wait *wait, enum tether_poll_kind kind)
+/* What of another kind of wait is there, or NULL. */
+static const char *foreign_find(const struct tether_wait *wait, bool eventually)
+{
+    if (eventually && is_given(wait, "for_ms", wait->for_ms))
+        return ".for_ms is for CONSISTENTLY";
+    if (!eventually && is_given(wait, "within_ms", wait->within_ms))
+        return ".within_ms is for EVENTUALLY";
+    if (!eventually && is_given(wait, "at_least_ms", wait->at_least_ms))
+        return ".at_least_ms is for EVENTUALLY";
+    return NULL;
+}
+
+static const char *zero_find(const struct tether_wait *wait)
+{
+    return is_zero(wait, "within_ms", wait->within_ms) ? ".within_ms is 0"
+           : is_zero(wait, "for_ms", wait->for_ms)     ? ".for_ms is 0"
+           : is_zero(wait, "every_ms", wait->every_ms) ? ".every_ms is 0"
+           : is_zero(wait, "at_least_ms", wait->at_least_ms)
+               ? ".at_least_ms is 0"
+               : NULL;
+}
+
+/* Fills in the defaults. Returns what is wrong with the options, or NULL. */
+static const char *options_get(struct tether_wait *wait,
+                               enum tether_poll_kind kind)
 {
     const bool eventually = kind == TETHER_POLL_EVENTUALLY;
     unsigned *const length_ms = eventually ? &wait->within_ms : &wait->for_ms;
-    unsigned every_ms = wait->every_ms;
-    unsigned at_least_ms = wait->at_least_ms;
-    if (eventually ? is_foreign(wait, "for_ms", wait->for_ms)
-                   : is_foreign(wait, "within_ms", wait->within_ms) ||
-                         is_foreign(wait, "at_least_ms", at_least_ms))
-        return false;
-    return time_get(wait, eventually ? "within_ms" : "for_ms", length_ms,
-                    eventually ? WITHIN_MS_DEFAULT : FOR_MS_DEFAULT) &&
-           time_get(wait, "every_ms", &every_ms, 0) && every_ms <= *length_ms &&
-           time_get(wait, "at_least_ms", &at_least_ms, 0) &&
-           at_least_ms < *length_ms;
+    const char *wrong = foreign_find(wait, eventually);
+    if (!wrong)
+        wrong = zero_find(wait);
+    if (wrong)
+        return wrong;
+    if (!*length_ms)
+        *length_ms = eventually ? WITHIN_MS_DEFAULT : FOR_MS_DEFAULT;
+    if (wait->every_ms > *length_ms)
+        return ".every_ms exceeds the whole wait";
+    if (wait->at_least_ms >= *length_ms)
+        return ".at_least_ms is not below .within_ms";
+    return NULL;
 }
 
 /*
@@ -97,8 +116,8 @@ void tether_polling_begin(struct tether_polling *polling,
 {
     memset(polling, 0, sizeof *polling);
     wait.polls = wait.elapsed_ms = 0;
-    wait.stopped = NULL;
-    polling->status = options_get(&wait, kind) ? TETHER_EMPTY : TETHER_REFUSED;
+    wait.stopped = options_get(&wait, kind);
+    polling->status = wait.stopped ? TETHER_REFUSED : TETHER_EMPTY;
     polling->wait = wait;
     polling->kind = kind;
     polling->begin_ns = polling->asked_ns = tt_os_now_ns();

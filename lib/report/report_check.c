@@ -216,9 +216,7 @@ enum tether_outcome tether_check_none_alive(void (*function)(void),
         tt_text_add(&text, "\n");
         tt_sites_sort(&sites);
         tt_sites_merge(&sites);
-        tt_sites_text(&text, &sites, SITES_MAX);
-        tt_stack_lines(&text, "  most by  ", sites.rows[0].stack,
-                       STACK_LINES_MAX);
+        tt_sites_stacks(&text, &sites, SITES_MAX);
         tt_check_end(&text);
     }
     tt_sites_drop(&sites);

@@ -18,9 +18,8 @@
 #include "report/report_stack.h"
 #include "report/report_suppress.h"
 
-#define SITES_MAX       5
-#define STACK_LINES_MAX 6
-#define RESOLVED_MAX    1024 /* rows whose names suppressions look at */
+#define SITES_MAX    5
+#define RESOLVED_MAX 1024 /* rows whose names suppressions look at */
 
 /* What the visit needs. */
 struct leak_visit {
@@ -96,19 +95,6 @@ static void verdict(const struct tt_leak_facts *facts, struct tt_text *text)
     tt_text_add(text, "\n");
 }
 
-static void site_text(struct tt_text *text, const struct tt_site_row *row)
-{
-    tt_text_add(text, "  ");
-    tt_text_size(text, (uint64_t)row->bytes);
-    tt_text_add(text, " in ");
-    tt_text_count(text, row->blocks, "block");
-    tt_text_add(text, ", allocated by\n");
-    tt_stack_lines(text, "    ", row->stack, STACK_LINES_MAX);
-    if (row->stacks > 1)
-        tt_text_add(text, "    ... and by %u other %s to the same place\n",
-                    row->stacks - 1, row->stacks == 2 ? "path" : "paths");
-}
-
 /* 'not counted: 2 blocks kept, 3 suppressed (TETHER_SUPPRESS)' */
 static void uncounted_text(struct tt_text *text,
                            const struct tt_leak_facts *facts)
@@ -141,9 +127,7 @@ static void leak_text(const struct tt_leak_facts *facts, struct tt_sites *sites,
 {
     tt_sites_merge(sites);
     verdict(facts, text);
-    for (size_t i = 0; i < sites->count && i < SITES_MAX; i++)
-        site_text(text, &sites->rows[i]);
-    tt_sites_rest(text, sites, SITES_MAX);
+    tt_sites_stacks(text, sites, SITES_MAX);
     tt_text_add(text, "free it, or if it is meant to stay: tether_keep(ptr), "
                       "ONE_TIME { ... },\nor a line "
                       "'site: FUNCTION' in the file that TETHER_SUPPRESS "

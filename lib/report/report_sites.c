@@ -18,10 +18,11 @@
 #define ROWS_FIRST      256
 #define MERGE_MAX       256 /* the largest rows; smaller ones stay so */
 #define NEIGHBOURS      2   /* frames that make a site */
+#define STACK_LINES_MAX 6
 
 #define COLUMNS         71 /* 80 without what a framework puts before a line */
 #define COLUMNS_NUMBERS 34 /* of them, those before a row's names */
-#define COLUMNS_BELOW   6  /* before names that stand below the numbers */
+#define COLUMNS_BELOW   4  /* before names that stand below the numbers */
 
 struct gather {
     struct tt_sites *sites;
@@ -245,18 +246,20 @@ void tt_text_count(struct tt_text *text, int64_t count, const char *one)
                 count == 1 ? "" : "s");
 }
 
-/* Writes the two places of a site, the second one empty where it is not
- * known. */
+/* Writes the two places of a site, the second one, with its 'from', empty
+ * where it is not known. */
 static void site_places(uint32_t stack, struct tt_text places[NEIGHBOURS])
 {
     struct neighbours pair;
     neighbours_get(stack, &pair);
     for (size_t i = 0; i < NEIGHBOURS; i++) {
         tt_text_make(&places[i]);
-        if (pair.runs[i].inner)
+        if (pair.runs[i].inner) {
+            tt_text_add(&places[i], "%s", i == 0 ? "" : "from ");
             tt_run_text(&places[i], &pair.runs[i]);
-        else if (i == 0)
+        } else if (i == 0) {
             tt_text_add(&places[i], "an unknown place");
+        }
     }
 }
 
@@ -266,52 +269,62 @@ static void places_drop(struct tt_text places[NEIGHBOURS])
         tt_text_drop(&places[i]);
 }
 
-/* 'a from b' after a row's numbers: in two lines where one is too long, and
- * below the numbers where a name is longer than what is left beside them. */
-static void row_who(struct tt_text *text, uint32_t stack)
+static bool row_fits(uint32_t stack)
 {
-    const size_t room = COLUMNS - COLUMNS_NUMBERS;
-    int indent = COLUMNS_NUMBERS;
+    bool fits = true;
     struct tt_text places[NEIGHBOURS];
     site_places(stack, places);
-    const size_t from = places[1].len ? sizeof "from " - 1 + places[1].len : 0;
-    if (places[0].len > room || from > room) {
-        indent = COLUMNS_BELOW;
-        tt_text_add(text, "\n%*s", indent, "");
-    } else {
-        tt_text_add(text, "  ");
-    }
+    for (size_t i = 0; i < NEIGHBOURS; i++)
+        fits = fits && places[i].len <= COLUMNS - COLUMNS_NUMBERS;
+    places_drop(places);
+    return fits;
+}
+
+/* 'a from b', in two lines where one is too long. */
+static void row_who(struct tt_text *text, uint32_t stack, int indent)
+{
+    struct tt_text places[NEIGHBOURS];
+    site_places(stack, places);
     tt_text_add(text, "%s", places[0].data);
-    if (from && places[0].len + 1 + from <= (size_t)(COLUMNS - indent))
-        tt_text_add(text, " from %s", places[1].data);
-    else if (from)
-        tt_text_add(text, "\n%*sfrom %s", indent, "", places[1].data);
+    if (places[1].len > 0 &&
+        places[0].len + 1 + places[1].len <= (size_t)(COLUMNS - indent))
+        tt_text_add(text, " %s", places[1].data);
+    else if (places[1].len > 0)
+        tt_text_add(text, "\n%*s%s", indent, "", places[1].data);
     tt_text_add(text, "\n");
     places_drop(places);
 }
 
-static void column(struct tt_text *text, int width, const struct tt_text *cell)
+static int percent(int64_t part, int64_t total)
 {
-    tt_text_add(text, "%*s  ", width, cell->data);
+    return total > 0 ? (int)((double)part * 100.0 / (double)total + 0.5) : 0;
 }
 
+/* In columns: numbers, and the names beside them. */
 static void row_text(struct tt_text *text, const struct tt_site_row *row,
                      int64_t total)
 {
-    char bytes[64];
-    struct tt_text cell;
-    tt_text_fixed(&cell, bytes, sizeof bytes);
-    tt_text_size(&cell, (uint64_t)row->bytes);
+    char bytes[2][64];
+    struct tt_text size, blocks;
+    tt_text_fixed(&size, bytes[0], sizeof bytes[0]);
+    tt_text_size(&size, (uint64_t)row->bytes);
+    tt_text_fixed(&blocks, bytes[1], sizeof bytes[1]);
+    tt_text_count(&blocks, row->blocks, "block");
+    tt_text_add(text, "  %9s  %3d %%  %12s  ", size.data,
+                percent(row->bytes, total), blocks.data);
+    row_who(text, row->stack, COLUMNS_NUMBERS);
+}
+
+/* The same in lines, for names that are long. */
+static void row_lines(struct tt_text *text, const struct tt_site_row *row,
+                      int64_t total)
+{
     tt_text_add(text, "  ");
-    column(text, 9, &cell);
-    tt_text_add(text, "%3d %%  ",
-                total > 0
-                    ? (int)((double)row->bytes * 100.0 / (double)total + 0.5)
-                    : 0);
-    tt_text_fixed(&cell, bytes, sizeof bytes);
-    tt_text_count(&cell, row->blocks, "block");
-    tt_text_add(text, "%12s", cell.data);
-    row_who(text, row->stack);
+    tt_text_size(text, (uint64_t)row->bytes);
+    tt_text_add(text, ", %d %%, in ", percent(row->bytes, total));
+    tt_text_count(text, row->blocks, "block");
+    tt_text_add(text, ", allocated by\n%*s", COLUMNS_BELOW, "");
+    row_who(text, row->stack, COLUMNS_BELOW);
 }
 
 void tt_sites_rest(struct tt_text *text, const struct tt_sites *sites,
@@ -338,7 +351,31 @@ void tt_sites_rest(struct tt_text *text, const struct tt_sites *sites,
 void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,
                    size_t max)
 {
+    bool fits = true;
     for (size_t i = 0; i < sites->count && i < max; i++)
-        row_text(text, &sites->rows[i], sites->bytes);
+        fits = fits && row_fits(sites->rows[i].stack);
+    for (size_t i = 0; i < sites->count && i < max; i++)
+        (fits ? row_text : row_lines)(text, &sites->rows[i], sites->bytes);
+    tt_sites_rest(text, sites, max);
+}
+
+static void site_text(struct tt_text *text, const struct tt_site_row *row)
+{
+    tt_text_add(text, "  ");
+    tt_text_size(text, (uint64_t)row->bytes);
+    tt_text_add(text, " in ");
+    tt_text_count(text, row->blocks, "block");
+    tt_text_add(text, ", allocated by\n");
+    tt_stack_lines(text, "    ", row->stack, STACK_LINES_MAX);
+    if (row->stacks > 1)
+        tt_text_add(text, "    ... and by %u other %s to the same place\n",
+                    row->stacks - 1, row->stacks == 2 ? "path" : "paths");
+}
+
+void tt_sites_stacks(struct tt_text *text, const struct tt_sites *sites,
+                     size_t max)
+{
+    for (size_t i = 0; i < sites->count && i < max; i++)
+        site_text(text, &sites->rows[i]);
     tt_sites_rest(text, sites, max);
 }

@@ -55,12 +55,17 @@ void tt_sites_merge(struct tt_sites *sites);
 void tt_sites_rest(struct tt_text *text, const struct tt_sites *sites,
                    size_t max);
 
-/* Adds the rows of the first 'max' sites, 80 columns wide where names
- * allow, in a framework's output:
+/* Adds the rows of the first 'max' sites, within 80 columns in a framework's
+ * output where names allow:
  *   '  4.2 MiB  52 %  13 blocks  node_new (cache.c:77) from put (cache.c:90)'
- * and a line for what is left. */
+ * and a line for what is left. Where a name is long all rows are lines with
+ * the names below. */
 void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,
                    size_t max);
+
+/* The same, with the stacks in place of shares and neighbours. */
+void tt_sites_stacks(struct tt_text *text, const struct tt_sites *sites,
+                     size_t max);
 
 /* Adds '1 block', '13 blocks'. */
 void tt_text_count(struct tt_text *text, int64_t count, const char *one);

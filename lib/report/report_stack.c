@@ -185,6 +185,22 @@ size_t tt_runs_first_user(const struct tt_run *runs, size_t count)
     return 0;
 }
 
+static bool text_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Two calls in one line have two addresses, and read the same. */
+static bool name_same(const struct tt_name *a, const struct tt_name *b)
+{
+    if (a == b)
+        return true;
+    return a->kind == TT_NAME_DEBUG && b->kind == TT_NAME_DEBUG &&
+           a->module == b->module && a->line == b->line && a->line > 0 &&
+           a->inlined == b->inlined && text_same(a->function, b->function) &&
+           text_same(a->path, b->path);
+}
+
 bool tt_run_same(const struct tt_run *a, const struct tt_run *b)
 {
     if (!a->inner || !b->inner)
@@ -193,13 +209,12 @@ bool tt_run_same(const struct tt_run *a, const struct tt_run *b)
     if (collapses != name_collapses(b->inner) || a->open != b->open)
         return false;
     if (!collapses)
-        return a->inner == b->inner;
+        return name_same(a->inner, b->inner);
     if (a->inner->module != b->inner->module)
         return false;
     const char *const a_entry = (a->outer ? a->outer : a->inner)->function;
     const char *const b_entry = (b->outer ? b->outer : b->inner)->function;
-    return a->open || a_entry == b_entry ||
-           (a_entry && b_entry && strcmp(a_entry, b_entry) == 0);
+    return a->open || text_same(a_entry, b_entry);
 }
 
 void tt_run_text(struct tt_text *text, const struct tt_run *run)

@@ -2,8 +2,8 @@
 /*
  * Words for the use of memory that is in quarantine.
  *
- *   `alice` was written to after it was freed: 4 B changed, the first 8 B into
- *   it, to 61 62 63 64
+ *   `alice` was written to after it was freed
+ *     4 B changed, from offset 8 on, to 0x61 0x62 0x63 0x64
  *     allocated by  session_new (cache.c:41)
  *     freed by      session_free (cache.c:52)
  */
@@ -15,11 +15,12 @@
 static void changed_add(struct tt_text *text,
                         const struct tt_quarantine_facts *facts)
 {
-    tt_text_add(text, "`%s` was written to after it was freed: ", facts->name);
+    tt_text_add(text, "`%s` was written to after it was freed\n  ",
+                facts->name);
     tt_text_size(text, facts->changed);
-    tt_text_add(text, " changed, the first %zu B into it, to", facts->offset);
+    tt_text_add(text, " changed, from offset %zu on, to", facts->offset);
     for (unsigned i = 0; i < facts->byte_count; i++)
-        tt_text_add(text, " %02x", facts->bytes[i]);
+        tt_text_add(text, " 0x%02x", facts->bytes[i]);
     tt_text_add(text, "\n");
 }
 

@@ -2,8 +2,8 @@
 /*
  * The checks that wait, and their words:
  *
- *   `queue_len(queue) == 3` did not become true within 500 ms (12 polls in
- *       501 ms)
+ *   `queue_len(queue) == 3` did not become true
+ *     within 500 ms (12 polls in 501 ms)
  *     last value:  2
  *     wanted:      == 3
  *     changes:     0, 1 (at poll 3, after 2 ms), 2 (at poll 7, after 60 ms)
@@ -21,8 +21,10 @@
 #include "report/report_sites.h"
 #include "report/report_value.h"
 
-#define WITHIN_MS 1000 /* the defaults of tether/eventually.h */
-#define FOR_MS    200
+#define WITHIN_MS  1000 /* the defaults of tether/eventually.h */
+#define FOR_MS     200
+
+#define FIRST_LINE 36 /* more is too long for a sentence that goes on */
 
 /* '(63 polls in 501 ms)' */
 static void polls_add(struct tt_text *text, const struct tether_wait *wait)
@@ -32,25 +34,33 @@ static void polls_add(struct tt_text *text, const struct tether_wait *wait)
     tt_text_add(text, " in %u ms)", wait->elapsed_ms);
 }
 
+/* Goes on with a sentence: in a line of its own where the first is long. What
+ * the first holds decides, not the numbers that come. */
+static void sentence_go_on(struct tt_text *text)
+{
+    tt_text_add(text, "%s", text->len > FIRST_LINE ? "\n  " : " ");
+}
+
 static void refused_text(struct tt_text *text, const char *expression,
                          const struct tether_wait *wait)
 {
-    tt_text_add(text,
-                "the options of the wait for `%.*s` contradict each "
-                "other",
-                TT_CHECK_NAME_MAX, expression);
+    tt_text_add(text, "`%.*s` was not waited for:", TT_CHECK_NAME_MAX,
+                expression);
+    sentence_go_on(text);
+    tt_text_add(text, "%s", wait->stopped);
     if (wait->text)
-        tt_text_add(text, ": `%.*s`", TT_CHECK_NAME_MAX, wait->text);
-    tt_text_add(text, "\nwrite .within_ms for EVENTUALLY, .for_ms for "
-                      "CONSISTENTLY,\n.every_ms above 0 and up to either, and "
-                      ".at_least_ms below .within_ms\n");
+        tt_text_add(text, "\n  written as `%.*s`", TT_CHECK_NAME_MAX,
+                    wait->text);
+    tt_text_add(text, "\n");
 }
 
 static void eventually_text(struct tt_text *text, const char *expression,
                             const struct tether_wait *wait)
 {
-    tt_text_add(text, "`%.*s` did not become true within %u ms",
-                TT_CHECK_NAME_MAX, expression,
+    tt_text_add(text, "`%.*s` did not become true", TT_CHECK_NAME_MAX,
+                expression);
+    sentence_go_on(text);
+    tt_text_add(text, "within %u ms",
                 wait->within_ms ? wait->within_ms : WITHIN_MS);
     polls_add(text, wait);
     tt_text_add(text, "\n");
@@ -59,30 +69,30 @@ static void eventually_text(struct tt_text *text, const char *expression,
 static void consistently_text(struct tt_text *text, const char *expression,
                               const struct tether_wait *wait)
 {
-    tt_text_add(text,
-                "`%.*s` did not stay true for %u ms: it broke after "
-                "%u ms, at poll %u\n",
-                TT_CHECK_NAME_MAX, expression,
-                wait->for_ms ? wait->for_ms : FOR_MS, wait->elapsed_ms,
+    tt_text_add(text, "`%.*s` did not stay true for %u ms:", TT_CHECK_NAME_MAX,
+                expression, wait->for_ms ? wait->for_ms : FOR_MS);
+    sentence_go_on(text);
+    tt_text_add(text, "it broke after %u ms, at poll %u\n", wait->elapsed_ms,
                 wait->polls);
 }
 
 static void early_text(struct tt_text *text, const char *expression,
                        const struct tether_wait *wait)
 {
-    tt_text_add(text,
-                "`%.*s` became true too early: after %u ms, and not before "
-                "%u ms was wanted\n",
-                TT_CHECK_NAME_MAX, expression, wait->elapsed_ms,
-                wait->at_least_ms);
+    tt_text_add(text, "`%.*s` became true too early:", TT_CHECK_NAME_MAX,
+                expression);
+    sentence_go_on(text);
+    tt_text_add(text, "after %u ms, wanted not before %u ms\n",
+                wait->elapsed_ms, wait->at_least_ms);
 }
 
 static void stopped_text(struct tt_text *text, const char *expression,
                          const struct tether_wait *wait)
 {
-    tt_text_add(text, "the wait for `%.*s` was stopped: %.*s",
-                TT_CHECK_NAME_MAX, expression, TT_CHECK_NAME_MAX,
-                wait->stopped);
+    tt_text_add(text, "the wait for `%.*s` was stopped:", TT_CHECK_NAME_MAX,
+                expression);
+    sentence_go_on(text);
+    tt_text_add(text, "%.*s", TT_CHECK_NAME_MAX, wait->stopped);
     polls_add(text, wait);
     tt_text_add(text, "\n");
 }
@@ -117,7 +127,7 @@ static void changes_text(struct tt_text *text,
         tt_text_add(text, ", %u more", left_out);
     for (unsigned i = 1; i <= comparing->changes && i < TETHER_SEEN_MAX; i++) {
         const struct tether_seen *const seen = &comparing->seen[i];
-        tt_text_add(text, ", ");
+        tt_text_add(text, i > 1 && i % 2 ? ",\n               " : ", ");
         tt_seen_text(text, seen);
         tt_text_add(text, " (at poll %u, after %u ms)", seen->poll,
                     seen->at_ms);
@@ -259,10 +269,11 @@ tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
         wait_text(&text, status, TETHER_POLL_EVENTUALLY, about.name, wait);
     } else {
         tt_check_alive_words(&text, &about);
-        tt_text_add(&text, "\n  %u ms later; waited for at most %u ms\n",
-                    wait->elapsed_ms,
-                    wait->within_ms ? wait->within_ms : WITHIN_MS);
+        tt_text_add(&text, "\n");
         tt_check_caller_lines(&text, &about);
+        tt_text_add(
+            &text, "nothing freed it within %u ms; the test waited %u ms\n",
+            wait->within_ms ? wait->within_ms : WITHIN_MS, wait->elapsed_ms);
     }
     tt_check_end(&text);
     tt_leave();

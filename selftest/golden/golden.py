@@ -25,18 +25,16 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 VARIABLE = re.compile(r"^[A-Z_]+=")
 
-# What is another time by time: times, and what Criterion allocates of its own
-# for each data point of a theory, in talking to its runner.
+# What is another time by time.
 SAME = [
-    (re.compile(r"\[heap\] .* (\S*theory\S*)"), r"[heap] SIZES \1"),
     # What a new thread takes for thread-local storage is libc's business.
-    (re.compile(r"\[heap\] .* (\S*thread_\S*)"), r"[heap] SIZES \1"),
+    (re.compile(r"\[heap\] .* (\S*thread\S*)"), r"[heap] SIZES \1"),
     (re.compile(r"\(\d+\.\d\ds\)"), "(TIME)"),
     (re.compile(r'time="\d+\.\d+"'), 'time="TIME"'),
     (re.compile(r"\b\d+ ms, \d+ polls?\b"), "N ms, N polls"),
     (re.compile(r"\b\d+ polls? in \d+ ms\b"), "N polls in N ms"),
     (re.compile(r"\bafter \d+ ms\b"), "after N ms"),
-    (re.compile(r"\b\d+ ms later\b"), "N ms later"),
+    (re.compile(r"\bwaited \d+ ms\b"), "waited N ms"),
     (re.compile(r"\bin \d+ polls?\b"), "in N polls"),
     (re.compile(r"\b\d+ polls?\b"), "N polls"),
 ]

@@ -158,8 +158,8 @@ REPORT_TEST(waits)
         TETHER_FAILED);
     char expected[256];
     snprintf(expected, sizeof expected,
-             "`cache_len(c) == 0` did not become true within 20 ms (%u polls "
-             "in %u ms)",
+             "`cache_len(c) == 0` did not become true\n"
+             "  within 20 ms (%u polls in %u ms)",
              wait.polls, wait.elapsed_ms);
     cr_expect_str_eq(why.text, expected);
     wait = (struct tether_wait){ .for_ms = 20 };
@@ -170,5 +170,16 @@ REPORT_TEST(waits)
     wait = (struct tether_wait){ .within_ms = 20, .for_ms = 10 };
     cr_assert_eq(tether_check_eventually(never, NULL, "x", &wait, &why),
                  TETHER_FAILED);
-    cr_expect_not_null(strstr(why.text, "contradict each other"));
+    cr_expect_str_eq(why.text, "`x` was not waited for: .for_ms is for "
+                               "CONSISTENTLY");
+    wait = (struct tether_wait){ .within_ms = 20, .every_ms = 30 };
+    cr_assert_eq(tether_check_eventually(never, NULL, "x", &wait, &why),
+                 TETHER_FAILED);
+    cr_expect_str_eq(why.text, "`x` was not waited for: .every_ms exceeds "
+                               "the whole wait");
+    wait = (struct tether_wait){ .for_ms = 20, .text = "x, .every_ms = 0" };
+    cr_assert_eq(tether_check_consistently(never, NULL, "x", &wait, &why),
+                 TETHER_FAILED);
+    cr_expect_str_eq(why.text, "`x` was not waited for: .every_ms is 0\n"
+                               "  written as `x, .every_ms = 0`");
 }

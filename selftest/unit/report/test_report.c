@@ -110,8 +110,14 @@ REPORT_TEST(breach_of_counts)
 
 REPORT_TEST(more_than_five_sites_are_summed_up)
 {
-    void *blocks[7] = { malloc(700), malloc(600), malloc(500), malloc(400),
-                        malloc(300), malloc(200), malloc(100) };
+    void *blocks[7];
+    blocks[0] = malloc(700);
+    blocks[1] = malloc(600);
+    blocks[2] = malloc(500);
+    blocks[3] = malloc(400);
+    blocks[4] = malloc(300);
+    blocks[5] = malloc(200);
+    blocks[6] = malloc(100);
     struct tt_sites sites;
     tt_sites_gather(&sites, scope.epoch, NULL, NULL);
     tt_sites_sort(&sites);
@@ -124,6 +130,23 @@ REPORT_TEST(more_than_five_sites_are_summed_up)
     tt_sites_drop(&sites);
     for (int i = 0; i < 7; i++)
         free(blocks[i]);
+}
+
+/* Two calls have two addresses, and their lines would read the same. */
+REPORT_TEST(two_calls_in_one_line_are_one_site)
+{
+    void *volatile blocks[2] = { malloc(10), malloc(20) };
+    struct tt_sites sites;
+    tt_sites_gather(&sites, scope.epoch, NULL, NULL);
+    tt_sites_sort(&sites);
+    cr_expect_eq(sites.count, 2);
+    tt_sites_merge(&sites);
+    cr_expect_eq(sites.count, 1);
+    cr_expect_eq(sites.rows[0].stacks, 2);
+    cr_expect_eq(sites.rows[0].bytes, 30);
+    tt_sites_drop(&sites);
+    free(blocks[0]);
+    free(blocks[1]);
 }
 
 REPORT_TEST(recursion_is_one_site)
