@@ -30,10 +30,6 @@ struct tt_ref_about;
 void tt_domain_about(const struct tt_ref_about *of,
                      struct tt_domain_about *about);
 
-/* The name alone; runs no user's function. */
-void tt_domain_name(const struct tt_ref_about *of,
-                    struct tt_domain_about *about);
-
 /* Checks the registry's invariants. Returns NULL, or the sentence that does
  * not hold. */
 const char *tt_collect_check(void);

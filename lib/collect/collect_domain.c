@@ -125,30 +125,14 @@ tether_weak tether_weak_in(tether_domain *domain, const void *object)
     return tether_weak_in_at(domain, object, NULL, NULL, 0);
 }
 
-/* False: the domain is gone. */
-static bool about_begin(const struct tt_ref_about *of,
-                        struct tt_domain_about *about, struct unit *copy)
-{
-    *about = (struct tt_domain_about){ .name = "" };
-    if (!tt_unit_copy(of->domain, copy) || !copy->domain.recognise)
-        return false;
-    memcpy(about->name, copy->name, sizeof about->name);
-    return true;
-}
-
-void tt_domain_name(const struct tt_ref_about *of,
-                    struct tt_domain_about *about)
-{
-    struct unit copy;
-    about_begin(of, about, &copy);
-}
-
 void tt_domain_about(const struct tt_ref_about *of,
                      struct tt_domain_about *about)
 {
     struct unit copy;
-    if (!about_begin(of, about, &copy))
+    *about = (struct tt_domain_about){ .name = "" };
+    if (!tt_unit_copy(of->domain, &copy) || !copy.domain.recognise)
         return;
+    memcpy(about->name, copy.name, sizeof about->name);
     if (!copy.domain.describe || !of->alive)
         return;
     copy.domain.describe(of->base, about->holders, sizeof about->holders,

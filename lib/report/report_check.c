@@ -69,7 +69,6 @@ void tt_check_alive_words(struct tt_text *text,
     tt_check_name(text, about->name);
     tt_text_add(text, " is still alive: ");
     tt_text_size(text, about->words.size);
-    tt_check_domain_words(text, about);
     if (tt_report_verbose())
         tt_text_add(text, " at %p", about->object);
     tt_text_add(text, ", allocated by ");
@@ -110,10 +109,10 @@ enum tether_outcome tether_check_collected(tether_weak ref,
     tt_enter();
     tt_check_alive_words(&text, &about);
     tt_text_add(&text, "\n");
+    tt_check_caller_lines(&text, &about);
     tt_leave();
     tt_check_holder_lines(&text, &about);
     tt_enter();
-    tt_check_caller_lines(&text, &about);
     tt_check_collection(&text, &did);
     if (!about.domain)
         tt_text_add(&text, "nothing has freed it yet; if another thread will, "

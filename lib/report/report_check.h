@@ -29,11 +29,7 @@ void tt_check_name(struct tt_text *text, const char *name);
 void tt_check_alive_words(struct tt_text *text,
                           const struct tt_ref_about *about);
 
-/* Adds ' of the domain `shapes`' for an object of one. */
-void tt_check_domain_words(struct tt_text *text,
-                           const struct tt_ref_about *about);
-
-/* Adds what its domain says of who holds it, if it has one that says. No lock
+/* Adds the domain of an object of one, and whom it says to hold it. No lock
  * may be held, and the guard of tt_enter not be up: a user's function runs. */
 void tt_check_holder_lines(struct tt_text *text,
                            const struct tt_ref_about *about);

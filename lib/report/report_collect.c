@@ -2,9 +2,11 @@
 /*
  * Words for what a collection did, and for what a domain says of an object:
  *
- *   `shape` is still alive: 40 B of the domain `shapes`, allocated by ...
- *     held by    the drawing (drawing.c:31)
- *                the clipboard (clipboard.c:12)
+ *   `shape` is still alive: 40 B, allocated by shape_new (shape.c:12)
+ *     called by  draw (drawing.c:31)
+ *     of the domain `shapes`, which says that it is held by
+ *       the drawing
+ *       the clipboard
  *   a collection of 2 collectors reclaimed 3 objects, 96 B, but not this one:
  *     `caches`      3 objects, 96 B in 2 rounds
  *     `shapes`      nothing in 2 rounds
@@ -17,29 +19,19 @@
 
 #define ROWS_MAX 5
 
-void tt_check_domain_words(struct tt_text *text,
-                           const struct tt_ref_about *about)
-{
-    struct tt_domain_about domain;
-    if (!about->domain)
-        return;
-    tt_domain_name(about, &domain);
-    tt_text_add(text, " of the domain `%s`", domain.name);
-}
-
 void tt_check_holder_lines(struct tt_text *text,
                            const struct tt_ref_about *about)
 {
     struct tt_domain_about domain;
-    const char *first = "  held by    ";
     if (!about->domain)
         return;
     tt_domain_about(about, &domain);
+    tt_text_add(text, "  of the domain `%s`%s\n", domain.name,
+                domain.holders[0] ? ", which says that it is held by" : "");
     const char *line = domain.holders;
     while (*line) {
         const size_t len = strcspn(line, "\n");
-        tt_text_add(text, "%s%.*s\n", first, (int)len, line);
-        first = "             ";
+        tt_text_add(text, "    %.*s\n", (int)len, line);
         line += len + (line[len] == '\n');
     }
 }

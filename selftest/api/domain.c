@@ -294,8 +294,9 @@ Test(domain, a_failure_names_domain_holders_and_collection)
     tether_weak ref = tether_weak_in(domain, shape_make(5));
 
     cr_assert_eq(tether_check_collected(ref, &why), TETHER_FAILED);
-    said("is still alive: 48 B of the domain `shapes`, allocated by");
-    said("  held by    the drawing\n             the clipboard, slot 5");
+    said("is still alive: 48 B, allocated by");
+    said("  of the domain `shapes`, which says that it is held by\n"
+         "    the drawing\n    the clipboard, slot 5\n");
     said("a collection of 1 collector reclaimed nothing:\n"
          "  `shapes`      nothing in 1 round");
     cr_assert_null(strstr(why.text, "nothing has freed it yet"));
