@@ -8,6 +8,7 @@
 #include "collect/collect.h"
 #include "heap/heap.h"
 #include "os/os.h"
+#include "pressure/pressure.h"
 #include "ref/ref.h"
 #include "report/report.h"
 #include "report/report_names.h"
@@ -64,6 +65,7 @@ static void after_fork_in_child(void)
     tt_collect_child();
     tt_report_unlock();
     tt_budget_child();
+    tt_pressure_child();
 }
 
 static void module_unloaded(void)
@@ -79,6 +81,10 @@ __attribute__((constructor(101))) static void setup(void)
     tt_os_fence_all();
     tt_heap_news.breach = tt_budget_breach;
     tt_heap_news.misuse = tt_budget_misuse;
+    tt_heap_news.marked = tt_budget_marked;
+    tt_heap_news.relieve = tt_pressure_relieve;
+    tt_budget_tell.pressure = tt_pressure_due;
+    tt_safepoint_more = tt_pressure_safepoint;
     tt_heap_news.died = tt_ref_died;
     tt_heap_news.moved = tt_ref_moved;
     tt_heap_news.child = after_fork_in_child;

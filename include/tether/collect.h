@@ -54,6 +54,9 @@ struct tether_collector_table {
     tether_collect_fn collect;
     tether_pending_fn pending; /**< or NULL: it always runs */
     void *ctx;                 /**< for both */
+    int in_malloc; /**< not 0: tether_stress may run it inside malloc, on any
+                        thread: .collect then does what a signal handler may
+                        do, and takes no lock that an allocating caller holds */
 };
 
 typedef struct tether_collector tether_collector;

@@ -100,6 +100,20 @@
     TETHER_SCOPE_(TETHER_JOIN_(tether_scope_, __LINE__), \
                   tether_scope_one_time())
 
+/**
+ * A block in which memory is short: what is eligible at the level is given up
+ * at its begin, and again at each safe point up to its end.
+ *
+ *     WITH_PRESSURE(TETHER_CRITICAL) {
+ *         serve_requests(server);
+ *     }
+ *
+ * Nests, and is left as WITHIN_BUDGET is.
+ */
+#define TETHER_WITH_PRESSURE(level)                      \
+    TETHER_SCOPE_(TETHER_JOIN_(tether_scope_, __LINE__), \
+                  tether_scope_pressure((level), __builtin_frame_address(0)))
+
 /* --- assertions ---------------------------------------------------------- */
 
 /** The object of the tether_weak reference is dead. If it is not and there are
@@ -208,6 +222,7 @@
 #    define NO_LEAKS                    TETHER_NO_LEAKS
 #    define WITHIN_BUDGET               TETHER_WITHIN_BUDGET
 #    define ONE_TIME                    TETHER_ONE_TIME
+#    define WITH_PRESSURE               TETHER_WITH_PRESSURE
 #    define ASSERT_COLLECTED            TETHER_ASSERT_COLLECTED
 #    define EXPECT_COLLECTED            TETHER_EXPECT_COLLECTED
 #    define ASSERT_ALIVE                TETHER_ASSERT_ALIVE
@@ -322,6 +337,8 @@ struct tether_scope {
 TETHER_API uint64_t tether_scope_begin(struct tether_budget given,
                                        const void *frame);
 TETHER_API uint64_t tether_scope_one_time(void);
+TETHER_API uint64_t tether_scope_pressure(enum tether_level level,
+                                          const void *frame);
 TETHER_API void tether_scope_end(struct tether_scope *scope);
 
 TETHER_API void tether_criterion_collected(tether_weak ref, const char *file,

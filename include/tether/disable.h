@@ -166,6 +166,51 @@ TETHER_END_DECLS
 #    define tether_collect_running()  tether_off_collect_running()
 #endif
 
+#if defined(TETHER_DISABLE_PRESSURE) && !defined(TETHER_DISABLED_PRESSURE)
+#    define TETHER_DISABLED_PRESSURE
+TETHER_BEGIN_DECLS
+static inline struct tether_relief
+tether_off_pressure_with(enum tether_level level,
+                         struct tether_pressure_how how)
+{
+    struct tether_relief nothing;
+    memset(&nothing, 0, sizeof nothing);
+    return nothing;
+}
+static inline void tether_off_pressure_begin(enum tether_level level)
+{
+}
+static inline void tether_off_pressure_end(enum tether_level level)
+{
+}
+static inline enum tether_level tether_off_pressure_level(void)
+{
+    return TETHER_NO_PRESSURE;
+}
+static inline void tether_off_pressure_shares(unsigned moderate,
+                                              unsigned critical)
+{
+}
+static inline tether_trim *tether_off_trim_add_at(tether_trim_fn trim,
+                                                  void *ctx,
+                                                  struct tether_trim_how how,
+                                                  const char *name)
+{
+    return NULL;
+}
+static inline void tether_off_trim_remove(tether_trim *trim)
+{
+}
+TETHER_END_DECLS
+#    define tether_pressure_with(...)   tether_off_pressure_with(__VA_ARGS__)
+#    define tether_pressure_begin(...)  tether_off_pressure_begin(__VA_ARGS__)
+#    define tether_pressure_end(...)    tether_off_pressure_end(__VA_ARGS__)
+#    define tether_pressure_level()     tether_off_pressure_level()
+#    define tether_pressure_shares(...) tether_off_pressure_shares(__VA_ARGS__)
+#    define tether_trim_add_at(...)     tether_off_trim_add_at(__VA_ARGS__)
+#    define tether_trim_remove(...)     tether_off_trim_remove(__VA_ARGS__)
+#endif
+
 #if defined(TETHER_DISABLE_BUDGET) && !defined(TETHER_DISABLED_BUDGET)
 #    define TETHER_DISABLED_BUDGET
 TETHER_BEGIN_DECLS
@@ -305,7 +350,38 @@ static inline void tether_off_queue_on(tether_queue *queue,
 static inline void tether_off_safepoint(void)
 {
 }
+/* Nobody clears it: it reads its object until it is dropped, and then gives it
+ * up. Only the object and its release fit in no number, so they leave at once:
+ * a soft reference that is cleared already. */
+static inline tether_soft
+tether_off_soft_hold_at(const void *object, tether_release_fn release,
+                        void *ctx, struct tether_soft_how how, const char *name,
+                        const char *file, unsigned line)
+{
+    tether_soft ref = { 0 };
+    release((void *)(uintptr_t)object, ctx);
+    return ref;
+}
+static inline void *tether_off_soft_pin(tether_soft ref)
+{
+    return NULL;
+}
+static inline void tether_off_soft_unpin(tether_soft ref)
+{
+}
+static inline enum tether_reason tether_off_soft_reason(tether_soft ref)
+{
+    return TETHER_CLEARED_EXHAUSTED;
+}
+static inline void tether_off_soft_drop(tether_soft ref)
+{
+}
 TETHER_END_DECLS
+#    define tether_soft_hold_at(...)    tether_off_soft_hold_at(__VA_ARGS__)
+#    define tether_soft_pin(...)        tether_off_soft_pin(__VA_ARGS__)
+#    define tether_soft_unpin(...)      tether_off_soft_unpin(__VA_ARGS__)
+#    define tether_soft_reason(...)     tether_off_soft_reason(__VA_ARGS__)
+#    define tether_soft_drop(...)       tether_off_soft_drop(__VA_ARGS__)
 #    define tether_weak_to_at(...)      tether_off_weak_to_at(__VA_ARGS__)
 #    define tether_weak_get(...)        tether_off_weak_get(__VA_ARGS__)
 #    define tether_weak_drop(...)       tether_off_weak_drop(__VA_ARGS__)
@@ -398,6 +474,11 @@ static inline uint64_t tether_off_scope_begin(struct tether_budget given,
 {
     return 0;
 }
+static inline uint64_t tether_off_scope_pressure(enum tether_level level,
+                                                 const void *frame)
+{
+    return 0;
+}
 static inline uint64_t tether_off_scope_one_time(void)
 {
     return 0;
@@ -456,6 +537,7 @@ static inline void tether_off_criterion_await(tether_weak ref,
 }
 TETHER_END_DECLS
 #    define tether_scope_begin(...)    tether_off_scope_begin(__VA_ARGS__)
+#    define tether_scope_pressure(...) tether_off_scope_pressure(__VA_ARGS__)
 #    define tether_scope_one_time(...) tether_off_scope_one_time(__VA_ARGS__)
 #    define tether_scope_end           tether_off_scope_end
 #    define tether_criterion_collected(...) \

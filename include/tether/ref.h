@@ -37,6 +37,10 @@ typedef struct tether_phantom {
     uint64_t bits; /* 0: no reference */
 } tether_phantom;
 
+typedef struct tether_soft {
+    uint64_t bits; /* 0: no reference */
+} tether_soft;
+
 /** Who made a reference; filled by the macros. */
 struct tether_place {
     const char *name; /* the object's expression */
@@ -153,16 +157,36 @@ TETHER_API size_t tether_quarantine_check(void);
 typedef struct tether_queue tether_queue;
 
 /** The kinds of references that have queues. */
-enum tether_ref_kind { TETHER_REF_WEAK, TETHER_REF_PHANTOM };
+enum tether_ref_kind { TETHER_REF_WEAK, TETHER_REF_PHANTOM, TETHER_REF_SOFT };
 
-/** One record: an object that died. The reference is good until it is
- *  dropped. */
+/** How short memory is; see <tether/pressure.h>. */
+enum tether_level {
+    TETHER_NO_PRESSURE,
+    TETHER_MODERATE,
+    TETHER_CRITICAL,
+    TETHER_EXHAUSTED
+};
+
+/** Why a record entered its queue, or a soft reference reads NULL. */
+enum tether_reason {
+    TETHER_NOT_CLEARED,       /**< it holds its object still */
+    TETHER_DIED,              /**< the object was freed */
+    TETHER_CLEARED_MODERATE,  /**< given up under moderate pressure */
+    TETHER_CLEARED_CRITICAL,  /**< ... under critical pressure */
+    TETHER_CLEARED_EXHAUSTED, /**< ... when memory was exhausted */
+};
+
+/** One record: an object that died, or that a soft reference gave up. The
+ *  reference is good until it is dropped. */
 struct tether_record {
-    enum tether_ref_kind kind; /**< says which of the next two it is */
-    tether_weak weak;          /**< zero for a phantom */
-    tether_phantom phantom;    /**< zero for a weak reference */
-    void *tag;                 /**< as given with the queue */
-    struct tether_last_words words;
+    enum tether_ref_kind kind;      /**< says which of the next three it is */
+    tether_weak weak;               /**< zero, unless kind says so */
+    tether_phantom phantom;         /**< zero, unless kind says so */
+    tether_soft soft;               /**< zero, unless kind says so */
+    void *tag;                      /**< as given with the queue */
+    enum tether_reason reason;      /**< not TETHER_NOT_CLEARED */
+    struct tether_last_words words; /**< of an object that was given up:
+                                         who gave it up, and when */
 };
 
 /** Makes a queue. Returns NULL when there is no memory. */
@@ -264,6 +288,77 @@ TETHER_API size_t tether_queue_drain(tether_queue *queue, tether_record_fn see,
  */
 TETHER_API void tether_queue_on(tether_queue *queue, tether_record_fn see,
                                 void *ctx);
+
+/** Gives up the strong reference that a soft one held to 'object', which is
+ *  where realloc has moved it. It may make, drop, pin and free as it likes. */
+typedef void (*tether_release_fn)(void *object, void *ctx);
+
+/** The options of tether_soft_hold. */
+struct tether_soft_how {
+    const char *text;    /* the options as written */
+    size_t cost;         /**< bytes that giving it up frees; default: the size
+                              of the object's block, when it is given up */
+    int level;           /**< enum tether_level, from which on it may be given
+                              up; default TETHER_MODERATE */
+    int in_malloc;       /**< not 0: 'release' may run inside malloc, on any
+                              thread; see <tether/pressure.h> */
+    tether_queue *queue; /**< its record enters this queue, or NULL */
+    void *tag;           /**< of the record */
+};
+
+/**
+ * Takes over one strong reference to 'object', for as long as there is memory
+ * enough. Under pressure soft references are cleared, least recently used
+ * first: it reads NULL, its record enters its queue, 'release' is called, in
+ * this order. 'object' has to be in a live block of the heap.
+ *
+ *     tether_soft ref = tether_soft_hold(document, document_release, NULL);
+ *     tether_soft ref = tether_soft_hold(document, document_release, NULL,
+ *                                        .cost = MiB(2), .queue = evicted);
+ *
+ * 'release' runs at safe points (see tether_safepoint) with no lock held; when
+ * its object was freed by somebody else it is not called. Calling this is a
+ * safe point.
+ *
+ * Returns the reference; give it back with tether_soft_drop. Where Tether does
+ * not see the heap, or has no memory, it is one that is never cleared by
+ * itself: pin reads the object until it is dropped.
+ */
+TETHER_API tether_soft tether_soft_hold(const void *object,
+                                        tether_release_fn release, void *ctx)
+    TETHER_ADDRESS_ONLY(1);
+TETHER_API tether_soft tether_soft_hold_at(const void *object,
+                                           tether_release_fn release, void *ctx,
+                                           struct tether_soft_how how,
+                                           const char *name, const char *file,
+                                           unsigned line)
+    TETHER_ADDRESS_ONLY(1);
+#define tether_soft_hold(object, release, ...)                             \
+    tether_soft_hold_at((object), (release), TETHER_HEAD_(__VA_ARGS__, ~), \
+                        TETHER_OPTIONS(struct tether_soft_how,             \
+                                       .text = #__VA_ARGS__,               \
+                                       TETHER_TAIL_(__VA_ARGS__, )),       \
+                        #object, __FILE__, __LINE__)
+
+/**
+ * Gets the object and keeps it: it is not given up until as many calls of
+ * tether_soft_unpin, and is the most recently used one then. A safe point.
+ *
+ * Returns NULL when it was cleared.
+ */
+TETHER_API void *tether_soft_pin(tether_soft ref);
+
+/** Ends one pin. One too many is a programmer's mistake and stops. */
+TETHER_API void tether_soft_unpin(tether_soft ref);
+
+/** Why it was cleared; TETHER_NOT_CLEARED while it holds. */
+TETHER_API enum tether_reason tether_soft_reason(tether_soft ref);
+
+/** Gives the reference back: calls its release if it holds the object still,
+ *  and takes its record out of its queue. When this returns release does not
+ *  run on another thread and never will. Dropping a zeroed reference does
+ *  nothing; dropping it while it is pinned stops the program. */
+TETHER_API void tether_soft_drop(tether_soft ref);
 
 /** Lets pending callbacks run here; inside one of them it does nothing.
  *  Cost: one load when none is pending. */

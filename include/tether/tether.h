@@ -10,6 +10,7 @@
 #include <tether/collect.h>
 #include <tether/eventually.h>
 #include <tether/heap.h>
+#include <tether/pressure.h>
 #include <tether/ref.h>
 #include <tether/status.h>
 #include <tether/window.h>

@@ -8,6 +8,7 @@
 #include "heap/heap.h"
 
 #include <tether/budget.h>
+#include <tether/ref.h>
 #include <tether/window.h>
 
 struct tt_text;
@@ -83,6 +84,37 @@ struct tt_budget_words {
                            struct tt_functions *found, struct tt_text *trouble);
 };
 extern struct tt_budget_words tt_budget_words;
+
+/* Is the calling thread the one that began the window? True outside of one. */
+bool tt_window_is_mine(void);
+
+/*
+ * Pressure by budgets. When the live bytes of one reach a share of its
+ * .max_heap, 'pressure' is told the level, inside malloc; the next share is
+ * looked at from then on, and the lower one again once tt_budget_rearm was
+ * called. 'stressed' is told when the window's allocations reach the number
+ * that was set.
+ */
+struct tt_budget_tell {
+    void (*pressure)(enum tether_level level);
+    void (*stressed)(int64_t index);
+};
+extern struct tt_budget_tell tt_budget_tell;
+
+/* For tt_heap_news. */
+void tt_budget_marked(struct tt_scope *scope, enum tt_limit gauge,
+                      int64_t value);
+
+/* The shares, in per cent of .max_heap; 0: that level is not raised. */
+void tt_budget_shares(unsigned moderate, unsigned critical);
+
+/* By how much the budget that is nearest to its limit is above its moderate
+ * share. */
+size_t tt_budget_excess(void);
+void tt_budget_rearm(void);
+
+/* Sets the mark on the window's allocations; 0: none. False: no window. */
+bool tt_budget_stress_at(int64_t index);
 
 /* Called when a window ends that is judged, before its leaks are; filled by
  * lib/init.c. */

@@ -67,6 +67,10 @@ void wrappers_note(void);
 
 /* In a forked child: the lock's holder does not exist. */
 void budget_rules_child(void);
+void budget_pressure_child(void);
+
+/* Sets a scope's first mark for pressure; it is not open yet. */
+void budget_mark_first(struct tt_scope *scope);
 
 /* Modules with rules of their own. module_ranges_find looks them up, once,
  * outside malloc; module_find lists the ranges of a module by base name. */

@@ -160,6 +160,7 @@ static void limits_fill(struct budget_state *state)
                 ? as_limit(value)
                 : TT_NO_LIMIT;
     }
+    budget_mark_first(&state->scope);
 }
 
 static tether_status begin_refused(const struct tether_budget *budget,

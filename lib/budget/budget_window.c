@@ -9,6 +9,7 @@
 
 #include "base/base_text.h"
 #include "budget/budget_profile.h"
+#include "os/os.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 static struct {
     bool open;
     char name[256];
+    pid_t thread;      /* that began it */
     const char *blind; /* why nothing is seen; NULL: all is */
     struct tt_scope scope;
     const struct tether_budget *budget;
@@ -86,6 +88,11 @@ void tt_budget_misuse(const struct tt_misuse_report *report)
     tt_text_drop(&text);
 }
 
+bool tt_window_is_mine(void)
+{
+    return !window.open || window.thread == tt_os_thread_id();
+}
+
 const struct tether_budget *window_budget(void)
 {
     return window.open ? window.budget : NULL;
@@ -112,6 +119,8 @@ tether_status tether_window_begin(const char *name)
     window.scope.owner = NULL;
     for (enum tt_limit limit = 0; limit < TT_LIMITS; limit++)
         window.scope.limit[limit] = TT_NO_LIMIT;
+    for (enum tt_limit gauge = 0; gauge < TT_GAUGES; gauge++)
+        window.scope.mark[gauge] = 0;
     tt_heap_stacks_start();
     libc_warm_up();
     tt_threads_ignore_others();
@@ -119,6 +128,7 @@ tether_status tether_window_begin(const char *name)
     window.blind = tt_heap_sees() ? NULL : tt_heap_blind_reason();
     window.open = true;
     snprintf(window.name, sizeof window.name, "%s", name);
+    window.thread = tt_os_thread_id();
     tt_scope_begin(&window.scope);
     profile_begin();
     if (tt_profile_on)
@@ -241,4 +251,5 @@ void tt_budget_child(void)
     window.budget = NULL;
     site_watch_child();
     budget_rules_child();
+    budget_pressure_child();
 }

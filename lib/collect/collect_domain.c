@@ -34,15 +34,15 @@ tether_domain *tether_domain_add(const struct tether_domain_table *table)
                ".recognise",
                table->name);
     return (tether_domain *)(uintptr_t)tt_unit_add(
-        &(struct tether_collector_table){ .name = table->name,
-                                          .order = table->order,
-                                          .collect = table->collect,
-                                          .pending = table->pending,
-                                          .ctx = table->ctx },
-        &(struct domain_calls){ .recognise = table->recognise,
-                                .watch = table->watch,
-                                .count = table->count,
-                                .describe = table->describe });
+        table->name,
+        &(struct unit){ .order = table->order,
+                        .collect = table->collect,
+                        .pending = table->pending,
+                        .ctx = table->ctx,
+                        .domain = { .recognise = table->recognise,
+                                    .watch = table->watch,
+                                    .count = table->count,
+                                    .describe = table->describe } });
 }
 
 /* Copies the domain of a handle. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define INDEX_BITS 12
+#define AWAIT_NS   INT64_C(10000000)
 _Static_assert(1u << INDEX_BITS == UNITS_MAX, "a handle holds an index");
 
 struct tt_registry tt_registry;
@@ -54,21 +55,16 @@ bool tt_unit_copy(uint32_t index, struct unit *copy)
     return copy->opened != 0;
 }
 
-uint64_t tt_unit_add(const struct tether_collector_table *table,
-                     const struct domain_calls *domain)
+uint64_t tt_unit_add(const char *name, const struct unit *as)
 {
     uint64_t bits = 0;
     tt_lock_take(&tt_registry.lock);
     struct unit *const unit = unit_take();
     if (unit) {
-        *unit = (struct unit){ .opened = ++tt_registry.opened,
-                               .order = table->order,
-                               .collect = table->collect,
-                               .pending = table->pending,
-                               .ctx = table->ctx };
-        if (domain)
-            unit->domain = *domain;
-        snprintf(unit->name, sizeof unit->name, "%s", table->name);
+        *unit = *as;
+        unit->opened = ++tt_registry.opened;
+        unit->index = (uint32_t)(unit - units);
+        snprintf(unit->name, sizeof unit->name, "%s", name);
         struct unit **link = &tt_registry.first;
         while (*link && !comes_after(*link, unit->order, unit->opened))
             link = &(*link)->next;
@@ -79,6 +75,42 @@ uint64_t tt_unit_add(const struct tether_collector_table *table,
     }
     tt_lock_give(&tt_registry.lock);
     return bits;
+}
+
+/* The unit that this thread runs inside malloc; it may remove itself. */
+static _Thread_local uint64_t running_in_malloc
+    __attribute__((tls_model("initial-exec")));
+
+bool tt_unit_next_in_malloc(struct unit *copy)
+{
+    tt_lock_take(&tt_registry.lock);
+    struct unit *unit = tt_unit_after(copy->order, copy->opened, UINT64_MAX);
+    while (unit && !unit->in_malloc)
+        unit = tt_unit_after(unit->order, unit->opened, UINT64_MAX);
+    if (unit) {
+        atomic_fetch_add(&unit->inside, 1);
+        *copy = *unit;
+        running_in_malloc = unit->opened;
+    }
+    tt_lock_give(&tt_registry.lock);
+    return unit != NULL;
+}
+
+void tt_unit_left_in_malloc(const struct unit *copy)
+{
+    struct unit *const unit = &units[copy->index];
+    running_in_malloc = 0;
+    atomic_fetch_sub(&unit->inside, 1);
+    tt_futex_wake(&unit->inside, INT32_MAX);
+}
+
+/* Waits until no other thread runs it inside malloc. */
+static void await_in_malloc(struct unit *unit, uint64_t opened)
+{
+    const uint32_t mine = running_in_malloc == opened;
+    uint32_t inside;
+    while ((inside = atomic_load(&unit->inside)) > mine)
+        tt_futex_wait(&unit->inside, inside, AWAIT_NS);
 }
 
 struct unit *tt_unit_lock(const char *call, const void *handle)
@@ -108,6 +140,7 @@ void tt_unit_remove(struct unit *unit)
     atomic_fetch_sub(&tt_registry.count, unit->collect != NULL);
     tt_lock_give(&tt_registry.lock);
     tt_collect_await(opened);
+    await_in_malloc(unit, opened);
     tt_lock_take(&tt_registry.lock);
     unit->next = tt_registry.free;
     tt_registry.free = unit;
@@ -132,7 +165,12 @@ tether_collector_add(const struct tether_collector_table *table)
         tt_die(call, "the collector has no name; reports need one");
     if (!table->collect)
         tt_die(call, "`%s` has no function; fill .collect", table->name);
-    return (tether_collector *)(uintptr_t)tt_unit_add(table, NULL);
+    return (tether_collector *)(uintptr_t)tt_unit_add(
+        table->name, &(struct unit){ .order = table->order,
+                                     .collect = table->collect,
+                                     .pending = table->pending,
+                                     .in_malloc = table->in_malloc,
+                                     .ctx = table->ctx });
 }
 
 void tether_collector_remove(tether_collector *collector)
@@ -150,12 +188,12 @@ bool tt_collect_any(void)
 void tt_collect_lock(void)
 {
     tt_lock_take(&tt_registry.lock);
-    tt_turn_lock();
+    tt_collect_turn_lock();
 }
 
 void tt_collect_unlock(void)
 {
-    tt_turn_unlock();
+    tt_collect_turn_unlock();
     tt_lock_give(&tt_registry.lock);
 }
 
@@ -172,7 +210,8 @@ static const char *registry_check(void)
     uint32_t collecting = 0;
     uint32_t free = 0;
     for (const struct unit *unit = tt_registry.first; unit; unit = unit->next) {
-        if (!unit->opened || (!unit->collect && !unit->domain.recognise))
+        if (!unit->opened ||
+            (!unit->collect && !unit->domain.recognise && !unit->trim))
             return "the registry lists a unit that was removed";
         if (last && !comes_after(unit, last->order, last->opened))
             return "the registry is out of order";

@@ -37,12 +37,17 @@ struct domain_calls {
 
 struct unit {
     uint64_t opened; /* number of its making, 0: removed */
+    uint32_t index;
     char name[UNIT_NAME_MAX];
     int order;
     tether_collect_fn collect; /* NULL: a domain that does not collect */
     tether_pending_fn pending;
     void *ctx;
     struct domain_calls domain; /* .recognise is NULL: it is none */
+    size_t (*trim)(size_t wanted, void *ctx); /* NULL: it is no trimmer */
+    int level;                                /* ... from which on it trims */
+    bool in_malloc;                           /* may run there too */
+    _Atomic uint32_t inside;                  /* threads that do so now */
     struct unit_share share;
     struct unit *next; /* by order, then by age; removed: a free one */
 };
@@ -56,9 +61,8 @@ extern struct tt_registry {
     _Atomic uint32_t count; /* units that are there and collect */
 } tt_registry;
 
-/* Makes a unit; domain may be NULL. 0: there is no room. */
-uint64_t tt_unit_add(const struct tether_collector_table *table,
-                     const struct domain_calls *domain);
+/* Makes a unit that has what 'as' has. 0: there is no room. */
+uint64_t tt_unit_add(const char *name, const struct unit *as);
 
 /* The unit of a handle, with the registry locked; stops the program when it
  * is none, or was removed. */
@@ -71,6 +75,12 @@ void tt_unit_remove(struct unit *unit);
 /* The first unit in the order that comes after (order, opened) and was made
  * at most as the 'newest'th. NULL: none. The registry is locked. */
 struct unit *tt_unit_after(int order, uint64_t opened, uint64_t newest);
+
+/* Around a run of it inside malloc. 'copy' is a copy of the unit, made with
+ * the registry locked by the first of them; so it is not removed before the
+ * second. False: there is none that comes after *copy. */
+bool tt_unit_next_in_malloc(struct unit *copy);
+void tt_unit_left_in_malloc(const struct unit *copy);
 
 /* Copies the unit of an index, if one is there. */
 bool tt_unit_copy(uint32_t index, struct unit *copy);

@@ -126,11 +126,11 @@ static bool round_run(struct tether_collection *all)
     while ((unit = tt_unit_after(copy.order, copy.opened, newest))) {
         struct unit_share share = { 0 };
         copy = *unit;
-        tt_turn_enter(unit);
+        tt_unit_enter(unit);
         tt_lock_give(&tt_registry.lock);
         const bool ran = unit_run(&copy, &share);
         tt_lock_take(&tt_registry.lock);
-        tt_turn_leave();
+        tt_unit_leave();
         if (ran)
             share_add(unit, &copy, &share, all);
         any |= share.objects || share.bytes;
@@ -164,7 +164,7 @@ TT_NOINLINE struct tether_collection tether_collect(void)
         tether_safepoint();
         return all;
     }
-    if (!tt_turn_take(frame)) {
+    if (tt_collect_turn_take(frame, true) != TT_TURN_TAKEN) {
         all.status = TETHER_BUSY;
         return all;
     }
@@ -174,7 +174,7 @@ TT_NOINLINE struct tether_collection tether_collect(void)
     tt_profile_mark("collection");
     rounds_run(&all);
     all.time_ns = tt_os_now_ns() - begin_ns;
-    tt_turn_give();
+    tt_collect_turn_give();
     sums.rounds += all.rounds;
     sums.objects += all.objects;
     sums.bytes += all.bytes;

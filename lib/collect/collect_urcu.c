@@ -124,12 +124,10 @@ static void urcu_find(void)
     for (size_t i = 0; i < TT_COUNT(flavours); i++)
         any |= flavour_find(&flavours[i]);
     if (any && !urcu.unit)
-        urcu.unit = tt_unit_add(
-            &(struct tether_collector_table){ .name = "liburcu",
-                                              .order = INT32_MAX,
-                                              .collect = barriers_wait,
-                                              .pending = is_there },
-            NULL);
+        urcu.unit =
+            tt_unit_add("liburcu", &(struct unit){ .order = INT32_MAX,
+                                                   .collect = barriers_wait,
+                                                   .pending = is_there });
     if (!any && urcu.unit) {
         tt_unit_remove(
             tt_unit_lock("tether_collect", (const void *)(uintptr_t)urcu.unit));

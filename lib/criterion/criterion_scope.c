@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WITHIN_BUDGET and ONE_TIME: blocks that are closed however they are left.
- * The compiler sees to break, return, goto and exceptions; longjmp runs
- * nothing. So an open scope's budget is kept here, not in the frame, with the
- * address of the frame: the stack grows down, and a call of Tether's whose
- * own frame is at or above that address proves the scope's frame gone.
+ * WITHIN_BUDGET, WITH_PRESSURE and ONE_TIME: blocks that are closed however
+ * they are left. The compiler sees to break, return, goto and exceptions;
+ * longjmp runs nothing. So an open scope's budget is kept here, not in the
+ * frame, with the address of the frame: the stack grows down, and a call of
+ * Tether's whose own frame is at or above that address proves the scope's frame
+ * gone.
  *
  * Locks: 'scopes_lock' guards the table, and is not held in calls to
  * libtether, which may come back with a failure.
@@ -18,8 +19,9 @@
 
 static struct open_scope {
     struct tether_budget budget;
-    uint64_t number;   /* 0: the place is free */
-    const void *frame; /* of the function with the block */
+    enum tether_level level; /* of a WITH_PRESSURE; 0: it is a budget */
+    uint64_t number;         /* 0: the place is free */
+    const void *frame;       /* of the function with the block */
     pthread_t thread;
 } scopes[SCOPES_MAX];
 
@@ -57,6 +59,7 @@ static struct open_scope *scope_take(const void *frame)
     for (size_t i = 0; i < SCOPES_MAX && !found; i++)
         if (!scopes[i].number) {
             found = &scopes[i];
+            found->level = TETHER_NO_PRESSURE;
             found->number = ++scopes_number;
             found->frame = frame;
             found->thread = pthread_self();
@@ -73,7 +76,10 @@ static void scope_close(struct open_scope *scope, bool judge)
     /* A failure that stops the test longjmps out of here: the place is free
      * before. Its memory stays valid, and no scope begins meanwhile. */
     scope->number = 0;
-    tether_budget_end(&scope->budget);
+    if (scope->level)
+        tether_pressure_end(scope->level);
+    else
+        tether_budget_end(&scope->budget);
     tt_plug.unjudged = before;
 }
 
@@ -112,6 +118,24 @@ uint64_t tether_scope_begin(struct tether_budget given, const void *frame)
         tt_leave();
     }
     return scope->number;
+}
+
+uint64_t tether_scope_pressure(enum tether_level level, const void *frame)
+{
+    tt_scopes_sweep(__builtin_frame_address(0));
+    if (tt_plug.off)
+        return 0;
+    struct open_scope *scope = scope_take(frame);
+    if (!scope) {
+        tt_tell(__FILE__, __LINE__,
+                "WITH_PRESSURE is nested too deep: at most 64 scopes may be "
+                "open");
+        tt_leave();
+    }
+    scope->level = level;
+    uint64_t number = scope->number;
+    tether_pressure_begin(level);
+    return number;
 }
 
 uint64_t tether_scope_one_time(void)

@@ -82,6 +82,7 @@ enum tt_limit {
  */
 struct tt_scope {
     int64_t limit[TT_LIMITS]; /* bytes or allocations; TT_NO_LIMIT */
+    int64_t mark[TT_GAUGES];  /* 'marked' is told when it is reached; 0: none */
     void *owner;              /* the owner's */
     /* lib/heap's: */
     struct tt_scope *outer;
@@ -162,6 +163,14 @@ struct tt_heap_news {
      * may change the scope's limits. */
     enum tt_answer (*breach)(struct tt_scope *scope, enum tt_limit limit,
                              int64_t value, size_t bytes, uint32_t stack);
+    /* A mark was reached; the callback sets another, or none, and calls
+     * tt_scope_limits_changed. Not asked for an answer: the allocation that
+     * reached it goes on. */
+    void (*marked)(struct tt_scope *scope, enum tt_limit gauge, int64_t value);
+    /* An allocation would break TT_LIMIT_HEAP of a scope by 'excess' bytes.
+     * Returns whether something was freed since, so that it is to be tried
+     * again. */
+    bool (*relieve)(int64_t excess);
     /* A block with references dies: before its memory can be reused. Returns
      * whether the memory is to be kept, until tt_block_release. The first
      * eight bytes of a block that is not BIG then hold the stack of the free

@@ -161,8 +161,47 @@ struct asked {
     const int64_t *add; /* by gauge */
     size_t bytes;
     uint32_t stack;
-    bool told; /* some breach */
+    bool told;     /* some breach */
+    bool relieved; /* something was freed to make room for it */
 };
+
+/* Does a growth reach the scope's mark? *value gets what it comes to. */
+static bool mark_reached(const struct tt_scope *scope, enum gauge gauge,
+                         const int64_t add[GAUGES], int64_t *value)
+{
+    if (!scope->mark[gauge] || add[gauge] <= 0)
+        return false;
+    *value = ledger_sum(gauge) + add[gauge] - scope->base[gauge];
+    return *value >= scope->mark[gauge];
+}
+
+static void tell_mark(struct tt_scope *scope, enum gauge gauge,
+                      const struct asked *asked)
+{
+    int64_t value = 0;
+    tt_lock_take(&ledger.lock);
+    const bool reached =
+        ledger_is_open(scope) && mark_reached(scope, gauge, asked->add, &value);
+    if (reached && !tt_heap_news.marked)
+        scope->mark[gauge] = 0;
+    tt_lock_give(&ledger.lock);
+    if (!reached || !tt_heap_news.marked)
+        return;
+    tt_enter();
+    tt_heap_news.marked(scope, (enum tt_limit)gauge, value);
+    tt_leave();
+}
+
+/* Would have broken a limit on live bytes: is there something to free? */
+static bool relieve(int64_t excess)
+{
+    if (!tt_heap_news.relieve)
+        return false;
+    tt_enter();
+    const bool relieved = tt_heap_news.relieve(excess);
+    tt_leave();
+    return relieved;
+}
 
 static enum tt_answer tell_breach(struct tt_scope *scope, enum tt_limit limit,
                                   struct asked *asked)
@@ -175,6 +214,10 @@ static enum tt_answer tell_breach(struct tt_scope *scope, enum tt_limit limit,
     tt_lock_give(&ledger.lock);
     if (!breaks || !tt_heap_news.breach)
         return TT_ALLOW;
+    if (limit == TT_LIMIT_HEAP && relieve(value - scope->limit[limit])) {
+        asked->relieved = true;
+        return TT_ALLOW;
+    }
     asked->told = true;
     tt_enter();
     const enum tt_answer answer =
@@ -183,16 +226,19 @@ static enum tt_answer tell_breach(struct tt_scope *scope, enum tt_limit limit,
     return answer;
 }
 
-/* Tells each limit that breaks, the innermost scope's first, until one
- * refuses. */
+/* Tells each mark that is reached and each limit that breaks, the innermost
+ * scope's first, until one refuses or room was made. */
 static enum tt_answer tell_breaches(struct asked *asked)
 {
     enum tt_answer answer = TT_ALLOW;
     struct tt_scope *scope = NULL;
-    while ((scope = scope_hold_next(scope)) != NULL)
+    while ((scope = scope_hold_next(scope)) != NULL) {
+        for (enum gauge gauge = 0; gauge < GAUGES; gauge++)
+            tell_mark(scope, gauge, asked);
         for (enum tt_limit limit = 0; limit < TT_LIMITS; limit++)
-            if (answer == TT_ALLOW)
+            if (answer == TT_ALLOW && !asked->relieved)
                 answer = tell_breach(scope, limit, asked);
+    }
     return answer;
 }
 
@@ -219,6 +265,9 @@ enum tt_answer ledger_ask(struct tt_slot *slot, const int64_t add[GAUGES],
         asked.stack = stack_now(frame, stack);
         if (tell_breaches(&asked) == TT_REFUSE)
             return TT_REFUSE;
+        if (asked.relieved)
+            tries = -1; /* there is less to free each time */
+        asked.relieved = false;
     }
     settle_locked(slot, add, bytes, true);
     return TT_ALLOW;

@@ -74,9 +74,13 @@ static int64_t sum_of_blocks(void)
 int64_t ledger_limit(enum gauge gauge)
 {
     int64_t lowest = TT_NO_LIMIT;
-    for (struct tt_scope *scope = ledger.inner; scope; scope = scope->outer)
+    for (struct tt_scope *scope = ledger.inner; scope; scope = scope->outer) {
         if (scope->limit[gauge] != TT_NO_LIMIT)
             lowest = TT_MIN(lowest, scope->base[gauge] + scope->limit[gauge]);
+        if (scope->mark[gauge])
+            lowest =
+                TT_MIN(lowest, scope->base[gauge] + scope->mark[gauge] - 1);
+    }
     return lowest;
 }
 

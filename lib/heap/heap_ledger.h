@@ -22,7 +22,7 @@ extern struct ledger ledger __attribute__((visibility("hidden")));
 
 int64_t ledger_sum(enum gauge gauge);
 
-/* The sum that no scope's limit allows to be passed. */
+/* The sum that no scope's limit or mark allows to be passed without asking. */
 int64_t ledger_limit(enum gauge gauge);
 
 /* Gives the peaks reached since the last fold to every open scope. 'sum' is

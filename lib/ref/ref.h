@@ -80,6 +80,7 @@ struct tt_ref_about {
     bool enqueued;                  /* its record entered its queue */
     uint64_t order;                 /* if so: its queue's nth, from 1 */
     tether_queue *queue;            /* where its record goes, or NULL */
+    enum tether_reason reason;      /* of its death, where it has a record */
     void *object;                   /* as given, or where it was */
     uint32_t domain;                /* its index; 0: a block of the heap */
     void *base;                     /* its address, now or once */
@@ -92,6 +93,7 @@ void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about);
 struct tt_queue_row {
     uint64_t bits;
     uint64_t order; /* the queue's nth */
+    enum tether_reason reason;
     struct tether_last_words words;
 };
 size_t tt_queue_look(const char *call, tether_queue *queue,
@@ -132,8 +134,20 @@ size_t tt_quarantine_tell(void);
  * itself wakes the sleeper. May return early. Returns whether it is dead. */
 bool tt_ref_wait(const char *call, uint64_t bits, uint64_t until_ns);
 
-/* Is a callback set on any queue? A sleeper then has safe points to serve. */
+/* What else runs at safe points, filled by lib/init.c; it is called at the
+ * next one of any thread after tt_safepoint_set, which may be called inside
+ * malloc. */
+extern void (*tt_safepoint_more)(void);
+void tt_safepoint_set(void);
+
+/* Is something due at the next safe point? */
+bool tt_safepoint_is_set(void);
+
+/* Is there anything that safe points may come to serve, so that a sleeper has
+ * to pass some: a queue's callback, a soft reference, or what the layers above
+ * have said with tt_safepoint_need? */
 bool tt_ref_callbacks(void);
+void tt_safepoint_need(int more);
 
 /* How many records the calling thread's safe points have handed to callbacks
  * since its start. */

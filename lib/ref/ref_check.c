@@ -2,7 +2,8 @@
 /*
  * The invariants of this part, and its fork handlers: both take every lock.
  *
- * Locks: all shards in their order, then queues, places, the slab area.
+ * Locks: all shards in their order, then soft references, queues, places, the
+ * slab area.
  */
 #include "base/base_mem.h"
 #include "ref/ref.h"
@@ -10,11 +11,13 @@
 #include "ref/ref_quarantine.h"
 #include "ref/ref_queue.h"
 #include "ref/ref_slot.h"
+#include "ref/ref_soft.h"
 
 void tt_ref_lock(void)
 {
     for (unsigned i = 0; i < TT_SHARDS; i++)
         tt_lock_take(&tt_shards[i].lock);
+    tt_soft_lock();
     tt_queue_lock_all();
     tt_place_lock();
     tt_slot_area_lock();
@@ -27,6 +30,7 @@ void tt_ref_unlock(void)
     tt_slot_area_unlock();
     tt_place_unlock();
     tt_queue_unlock_all();
+    tt_soft_unlock();
     for (unsigned i = TT_SHARDS; i-- > 0;)
         tt_lock_give(&tt_shards[i].lock);
 }
@@ -141,7 +145,8 @@ static const char *everything_check(void)
     }
     if (chained != alive)
         return "a live reference is in no chain";
-    return tt_queue_check();
+    const char *const broken = tt_soft_check();
+    return broken ? broken : tt_queue_check();
 }
 
 const char *tt_ref_check(void)

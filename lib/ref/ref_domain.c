@@ -18,8 +18,9 @@ uint64_t tt_ref_make_in(const struct ref_ask *ask, uintptr_t key)
     const uint32_t place = tt_place_of(ask->name, ask->file, ask->line);
     struct shard *const shard = tt_table_shard(key);
     tt_lock_take(&shard->lock);
-    const bool known = tt_table_has(shard, key);
-    const uint64_t bits = tt_slot_begin(shard, ask, key, known, NULL, place);
+    const bool known = tt_table_first(shard, key) != 0;
+    const uint64_t bits =
+        tt_slot_begin(shard, ask, key, known, ask->entry, place);
     if (bits && !known)
         atomic_fetch_add(&tt_ref_domain_objects[tt_key_domain(key)], 1);
     tt_lock_give(&shard->lock);
@@ -30,7 +31,7 @@ bool tt_ref_has(uintptr_t key)
 {
     struct shard *const shard = tt_table_shard(key);
     tt_lock_take(&shard->lock);
-    const bool has = tt_table_has(shard, key);
+    const bool has = tt_table_first(shard, key) != 0;
     tt_lock_give(&shard->lock);
     return has;
 }

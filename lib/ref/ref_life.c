@@ -24,6 +24,7 @@
 #include "ref/ref_place.h"
 #include "ref/ref_quarantine.h"
 #include "ref/ref_queue.h"
+#include "ref/ref_soft.h"
 
 #define BLIND_TAG    (UINT64_C(1) << 62)
 #define BLIND_HEAP   (BLIND_TAG | 1)
@@ -90,9 +91,8 @@ static struct shard *block_lock(const void *object, struct tt_block *block)
     }
 }
 
-/* Locks the shard of a used reference's block, which may be moving. */
-static struct shard *slot_lock(const char *call, struct ref_slot *slot,
-                               uint64_t bits)
+struct shard *tt_slot_lock(const char *call, struct ref_slot *slot,
+                           uint64_t bits)
 {
     for (;;) {
         const uintptr_t base = atomic_load(&slot->base);
@@ -186,7 +186,8 @@ uint64_t tt_ref_make(const struct ref_ask *ask)
         tt_die(ask->call, "`%s` (%s:%u) is NULL; a reference needs an object",
                ask->name ? ask->name : "an object", ask->file ? ask->file : "?",
                ask->line);
-    struct ref_entry *const entry = ask->with_queue ? entry_make(ask) : NULL;
+    struct ref_entry *const entry =
+        ask->with_queue ? entry_make(ask) : ask->entry;
     if (ask->with_queue && !entry)
         return BLIND_MEMORY;
     const uint32_t place = tt_place_of(ask->name, ask->file, ask->line);
@@ -195,9 +196,17 @@ uint64_t tt_ref_make(const struct ref_ask *ask)
         shard ? block_begin(shard, ask, &block, entry, place) : 0;
     if (shard)
         tt_lock_give(&shard->lock);
-    if (!bits || bits == BLIND_MEMORY)
+    if ((!bits || bits == BLIND_MEMORY) && ask->with_queue)
         tt_mem_give(entry, sizeof *entry);
     return bits ? bits : make_refused(ask);
+}
+
+static void entry_give(struct ref_entry *entry)
+{
+    if (entry)
+        tt_mem_give(entry, entry->kind == TETHER_REF_SOFT
+                               ? sizeof(struct ref_soft)
+                               : sizeof *entry);
 }
 
 /* The last reference to a live object is gone. */
@@ -215,7 +224,7 @@ void tt_ref_drop(const char *call, uint64_t bits)
         return;
     const uint32_t index = bits_index(bits);
     struct ref_slot *const slot = tt_slot_of(call, bits);
-    struct shard *const shard = slot_lock(call, slot, bits);
+    struct shard *const shard = tt_slot_lock(call, slot, bits);
     const bool dead = atomic_load(&slot->state) & SLOT_DEAD;
     if (!dead && tt_table_cut(shard, index))
         base_unwatch(atomic_load(&slot->base));
@@ -234,7 +243,7 @@ void tt_ref_drop(const char *call, uint64_t bits)
     }
     tt_slot_give(index);
     tt_lock_give(&home->lock);
-    tt_mem_give(entry, sizeof *entry);
+    entry_give(entry);
     if (was & SLOT_WAITED)
         tt_futex_wake(slot_word(slot), INT32_MAX);
     if (TT_UNLIKELY(was & SLOT_KEPT))
@@ -246,6 +255,23 @@ struct keeper {
     uint32_t index; /* 0: none */
     bool trap;
 };
+
+/* One reference reads dead from now on. Returns the state before. */
+static uint64_t slot_end(struct ref_slot *slot, const struct tt_block *block,
+                         const struct tt_death *death, struct wakes *wakes)
+{
+    const uint64_t was = atomic_fetch_or(&slot->state, SLOT_DEAD);
+    atomic_thread_fence(memory_order_release);
+    atomic_store_explicit(&slot->when_ns, death->when_ns, memory_order_relaxed);
+    if (block->size) /* of a domain's object it is known already */
+        slot->size = block->size;
+    slot->dead.alloc_stack = block->stack;
+    slot->dead.free_stack = death->stack;
+    slot->dead.free_thread = death->thread;
+    if (was & SLOT_WAITED)
+        wakes_add(wakes, slot_word(slot));
+    return was;
+}
 
 /* Marks the chain's references dead. Returns those of them that have a
  * queue, in their order. */
@@ -260,20 +286,12 @@ static struct ref_entry *chain_die(uint32_t first, const struct tt_block *block,
         struct ref_slot *const slot = slot_at(index);
         const uint32_t mine = index;
         index = slot->live.chain_next;
-        const uint64_t was = atomic_fetch_or(&slot->state, SLOT_DEAD);
-        atomic_thread_fence(memory_order_release);
-        atomic_store_explicit(&slot->when_ns, death->when_ns,
-                              memory_order_relaxed);
-        if (block->size) /* of a domain's object it is known already */
-            slot->size = block->size;
-        slot->dead.alloc_stack = block->stack;
-        slot->dead.free_stack = death->stack;
-        slot->dead.free_thread = death->thread;
-        if (was & SLOT_WAITED)
-            wakes_add(wakes, slot_word(slot));
+        const uint64_t was = slot_end(slot, block, death, wakes);
         if (TT_UNLIKELY(was & SLOT_KEEP) && !keeper->index)
             *keeper = (struct keeper){ mine, was & SLOT_TRAP };
         if (slot->entry) {
+            tt_soft_unlist(slot->entry);
+            slot->entry->reason = TETHER_DIED;
             *end = slot->entry;
             end = &slot->entry->next;
         }
@@ -330,6 +348,50 @@ bool tt_ref_died(const struct tt_block *block, const struct tt_death *death)
     return kept;
 }
 
+/* Locks the shard of a reference's block if it is used and alive. */
+static struct shard *slot_lock_alive(struct ref_slot *slot, uint64_t bits)
+{
+    for (;;) {
+        const uintptr_t base = atomic_load(&slot->base);
+        struct shard *const shard = tt_table_shard(base);
+        tt_lock_take(&shard->lock);
+        const uint64_t state = atomic_load(&slot->state);
+        const bool alive = state_is_of(state, bits) && !(state & SLOT_DEAD);
+        if (alive && atomic_load(&slot->base) == base)
+            return shard;
+        tt_lock_give(&shard->lock);
+        if (!alive)
+            return NULL;
+    }
+}
+
+bool tt_ref_clear(uint64_t bits, enum tether_reason reason, uint32_t stack,
+                  void **object)
+{
+    struct wakes wakes = { .count = 0 };
+    struct tt_block block = { .address = NULL };
+    struct ref_slot *const slot = slot_at(bits_index(bits));
+    struct shard *const shard = slot_lock_alive(slot, bits);
+    const struct tt_death death = { .stack = stack,
+                                    .thread = tt_thread_number(),
+                                    .when_ns = tt_os_tick_ns() };
+    if (!shard)
+        return false;
+    const uintptr_t base = atomic_load(&slot->base);
+    tt_block_find((const void *)base, &block);
+    *object = (void *)atomic_load(&slot->object);
+    if (tt_table_cut(shard, bits_index(bits)))
+        base_unwatch(base);
+    slot_end(slot, &block, &death, &wakes);
+    slot->entry->reason = (uint8_t)reason;
+    _Atomic uint32_t *const word = tt_queue_push(slot->entry);
+    if (word)
+        wakes_add(&wakes, word);
+    tt_lock_give(&shard->lock);
+    wakes_send(&wakes);
+    return true;
+}
+
 static void chain_move(uint32_t first, uintptr_t from, uintptr_t to)
 {
     uint32_t index = first;
@@ -359,56 +421,11 @@ void tt_ref_moved(const struct tt_block *from, const struct tt_block *to)
         tt_lock_give(&new->lock);
 }
 
-void tt_ref_words(const struct ref_slot *slot, struct tether_last_words *words)
-{
-    *words = (struct tether_last_words){
-        .name = tt_place_at(slot->place)->name,
-        .size = slot->size,
-        .alloc_stack = slot->dead.alloc_stack,
-        .free_stack = slot->dead.free_stack,
-        .free_thread = slot->dead.free_thread,
-        .freed_ns = atomic_load(&slot->when_ns),
-    };
-}
-
-void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
-{
-    struct ref_slot *const slot = tt_slot_of(call, bits);
-    struct shard *const shard = slot_lock(call, slot, bits);
-    const uint64_t state = atomic_load(&slot->state);
-    const struct ref_place *const place = tt_place_at(slot->place);
-    *about = (struct tt_ref_about){
-        .name = place->name,
-        .file = place->file,
-        .line = place->line,
-        .alive = !(state & SLOT_DEAD),
-        .enqueued = state & SLOT_ENQUEUED,
-        .order = slot->entry ? slot->entry->order : 0,
-        .queue = slot->entry ? tt_queue_handle(slot->entry) : NULL,
-        .domain = tt_key_domain(atomic_load(&slot->base)),
-        .base = tt_key_address(atomic_load(&slot->base)),
-    };
-    if (about->alive)
-        about->object = (void *)atomic_load(&slot->object);
-    else
-        tt_ref_words(slot, &about->words);
-    const size_t size = slot->size;
-    tt_lock_give(&shard->lock);
-    struct tt_block block;
-    about->words.name = place->name;
-    if (about->alive && tt_block_find(about->base, &block)) {
-        about->words.size = block.size;
-        about->words.alloc_stack = block.stack;
-    }
-    if (about->alive && about->domain)
-        about->words.size = size;
-}
-
 tether_status tt_ref_keep(const char *call, uint64_t bits, bool trap)
 {
     struct tt_block block;
     struct ref_slot *const slot = tt_slot_of(call, bits);
-    struct shard *const shard = slot_lock(call, slot, bits);
+    struct shard *const shard = tt_slot_lock(call, slot, bits);
     const void *const base = (const void *)atomic_load(&slot->base);
     tether_status status = TETHER_OK;
     if (tt_key_is((uintptr_t)base)) {

@@ -14,6 +14,7 @@ struct ref_ask {
     tether_queue *queue; /* with_queue: where its record goes */
     void *tag;
     bool with_queue;
+    struct ref_entry *entry; /* of a soft one, made by the caller */
     enum tether_ref_kind kind;
     const char *name;
     const char *file;
@@ -34,6 +35,17 @@ uint64_t tt_slot_begin(struct shard *shard, const struct ref_ask *ask,
 
 /* The reference of a blind instrument: no memory. */
 uint64_t tt_ref_no_memory(void);
+
+/* Clears a soft reference as a death would, though its object lives on: it
+ * reads dead and its record enters its queue. *object gets where that is.
+ * False: it is dead, or was dropped. Hook: may run inside malloc. */
+bool tt_ref_clear(uint64_t bits, enum tether_reason reason, uint32_t stack,
+                  void **object);
+
+/* Locks the shard of a used reference's block, which may be moving; stops the
+ * program if it is not used. */
+struct shard *tt_slot_lock(const char *call, struct ref_slot *slot,
+                           uint64_t bits);
 
 /* Drops a reference; 0 and blind ones are ignored. */
 void tt_ref_drop(const char *call, uint64_t bits);

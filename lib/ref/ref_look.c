@@ -1,13 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking at a queue without taking anything out of it. What is seen is copied
- * while the queue is locked, which keeps its references from being dropped
- * meanwhile, and handed out with no lock held.
+ * Looking at references and queues.
+ *
+ * A queue is looked at without taking anything out of it. What is seen is
+ * copied while the queue is locked, which keeps its references from being
+ * dropped meanwhile, and handed out with no lock held.
  */
 #include "ref/ref_life.h"
 
 #include "base/base_mem.h"
+#include "ref/ref_place.h"
 #include "ref/ref_queue.h"
+
+void tt_ref_words(const struct ref_slot *slot, struct tether_last_words *words)
+{
+    *words = (struct tether_last_words){
+        .name = tt_place_at(slot->place)->name,
+        .size = slot->size,
+        .alloc_stack = slot->dead.alloc_stack,
+        .free_stack = slot->dead.free_stack,
+        .free_thread = slot->dead.free_thread,
+        .freed_ns = atomic_load(&slot->when_ns),
+    };
+}
+
+void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
+{
+    struct ref_slot *const slot = tt_slot_of(call, bits);
+    struct shard *const shard = tt_slot_lock(call, slot, bits);
+    const uint64_t state = atomic_load(&slot->state);
+    const struct ref_place *const place = tt_place_at(slot->place);
+    *about = (struct tt_ref_about){
+        .name = place->name,
+        .file = place->file,
+        .line = place->line,
+        .alive = !(state & SLOT_DEAD),
+        .enqueued = state & SLOT_ENQUEUED,
+        .order = slot->entry ? slot->entry->order : 0,
+        .queue = slot->entry ? tt_queue_handle(slot->entry) : NULL,
+        .reason = slot->entry ? (enum tether_reason)slot->entry->reason
+                              : TETHER_NOT_CLEARED,
+        .domain = tt_key_domain(atomic_load(&slot->base)),
+        .base = tt_key_address(atomic_load(&slot->base)),
+    };
+    if (about->alive)
+        about->object = (void *)atomic_load(&slot->object);
+    else
+        tt_ref_words(slot, &about->words);
+    const size_t size = slot->size;
+    tt_lock_give(&shard->lock);
+    struct tt_block block;
+    about->words.name = place->name;
+    if (about->alive && tt_block_find(about->base, &block)) {
+        about->words.size = block.size;
+        about->words.alloc_stack = block.stack;
+    }
+    if (about->alive && about->domain)
+        about->words.size = size;
+}
 
 void tt_record_clear(const char *call, struct tether_record *record)
 {
@@ -18,10 +68,11 @@ void tt_record_clear(const char *call, struct tether_record *record)
 
 void tt_record_fill(const struct ref_entry *entry, struct tether_record *record)
 {
-    const bool weak = entry->kind == TETHER_REF_WEAK;
     record->kind = (enum tether_ref_kind)entry->kind;
-    record->weak.bits = weak ? entry->bits : 0;
-    record->phantom.bits = weak ? 0 : entry->bits;
+    record->weak.bits = entry->kind == TETHER_REF_WEAK ? entry->bits : 0;
+    record->phantom.bits = entry->kind == TETHER_REF_PHANTOM ? entry->bits : 0;
+    record->soft.bits = entry->kind == TETHER_REF_SOFT ? entry->bits : 0;
+    record->reason = (enum tether_reason)entry->reason;
     record->tag = entry->tag;
     tt_ref_words(slot_at(bits_index(entry->bits)), &record->words);
 }
@@ -91,6 +142,7 @@ size_t tt_queue_look(const char *call, tether_queue *handle,
         if (count < max) {
             rows[count].bits = e->bits;
             rows[count].order = e->order;
+            rows[count].reason = (enum tether_reason)e->reason;
             tt_ref_words(slot_at(bits_index(e->bits)), &rows[count].words);
         }
     tt_lock_give(&queue->lock);

@@ -21,6 +21,7 @@
 #include "os/os.h"
 #include "ref/ref.h"
 #include "ref/ref_life.h"
+#include "ref/ref_soft.h"
 
 #include <unistd.h>
 
@@ -29,14 +30,22 @@
 #define PAGES        ((1u << INDEX_BITS) / PAGE_QUEUES)
 #define SAFEPOINT_NS INT64_C(10000000) /* between those of a sleeper */
 
+/* What safe points have to do. */
+enum due {
+    DUE_RECORDS = 1 << 0, /* a callback has something to see */
+    DUE_MORE = 1 << 1     /* the layers above have something to run */
+};
+
+void (*tt_safepoint_more)(void);
+
 static struct {
     struct tt_lock lock;
     _Atomic uint32_t count;
     struct ref_queue *_Atomic page[PAGES];
     struct ref_queue *free;
     uint64_t opened;            /* queues that were ever made */
-    _Atomic uint32_t due;       /* a callback has something to see */
-    _Atomic uint32_t callbacks; /* queues that have one */
+    _Atomic uint32_t due;       /* enum due bits */
+    _Atomic uint32_t callbacks; /* queues that have one, and others' needs */
 } queues;
 
 /* Records that this thread's safe points handed to callbacks. */
@@ -77,7 +86,8 @@ static tether_queue *queue_handle(uint64_t opened, uint32_t index)
 
 tether_queue *tt_queue_handle(const struct ref_entry *entry)
 {
-    return queue_handle(entry->opened, entry->queue->index);
+    return entry->queue ? queue_handle(entry->opened, entry->queue->index)
+                        : NULL;
 }
 
 /* A queue's memory, from the free list or new. The list is locked. */
@@ -152,7 +162,7 @@ void tether_queue_drop(tether_queue *handle)
 _Atomic uint32_t *tt_queue_push(struct ref_entry *entry)
 {
     struct ref_queue *const queue = entry->queue;
-    if (!queue_lock(queue, entry->opened))
+    if (!queue || !queue_lock(queue, entry->opened))
         return NULL;
     entry->next = NULL;
     entry->prev = queue->last;
@@ -163,7 +173,7 @@ _Atomic uint32_t *tt_queue_push(struct ref_entry *entry)
     atomic_fetch_or(&slot_at(bits_index(entry->bits))->state, SLOT_ENQUEUED);
     atomic_fetch_add(&queue->news, 1);
     if (queue->see)
-        atomic_store(&queues.due, 1);
+        atomic_fetch_or(&queues.due, DUE_RECORDS);
     const bool waited = atomic_load(&queue->waiting) != 0;
     tt_lock_give(&queue->lock);
     return waited ? &queue->news : NULL;
@@ -181,6 +191,8 @@ static void entry_cut(struct ref_queue *queue, struct ref_entry *entry)
 void tt_queue_forget(struct ref_entry *entry)
 {
     struct ref_queue *const queue = entry->queue;
+    if (!queue)
+        return;
     tt_lock_take(&queue->lock);
     if (entry->queued)
         entry_cut(queue, entry);
@@ -286,7 +298,7 @@ void tether_queue_on(tether_queue *handle, tether_record_fn see, void *ctx)
         tt_die(call, "another thread dropped the queue meanwhile");
     queue_set(queue, see, ctx);
     if (see && queue->first)
-        atomic_store(&queues.due, 1);
+        atomic_fetch_or(&queues.due, DUE_RECORDS);
     tt_lock_give(&queue->lock);
 }
 
@@ -339,7 +351,11 @@ void tether_safepoint(void)
     if (safepoint_frame && !frame_gone(safepoint_frame, mine))
         return;
     safepoint_frame = mine;
-    if (atomic_exchange(&queues.due, 0)) {
+    /* What runs here may give callbacks records to see. */
+    if (atomic_fetch_and(&queues.due, ~(uint32_t)DUE_MORE) & DUE_MORE &&
+        tt_safepoint_more)
+        tt_safepoint_more();
+    if (atomic_fetch_and(&queues.due, ~(uint32_t)DUE_RECORDS) & DUE_RECORDS) {
         const uint32_t count = atomic_load(&queues.count);
         for (uint32_t index = 0; index < count; index++)
             queue_serve(queue_at(index), mine);
@@ -347,14 +363,30 @@ void tether_safepoint(void)
     safepoint_frame = 0;
 }
 
+void tt_safepoint_set(void)
+{
+    atomic_fetch_or(&queues.due, DUE_MORE);
+}
+
+bool tt_safepoint_is_set(void)
+{
+    return atomic_load(&queues.due) & DUE_MORE;
+}
+
 uint64_t tt_ref_served(void)
 {
     return records_served;
 }
 
+void tt_safepoint_need(int more)
+{
+    atomic_fetch_add(&queues.callbacks, (uint32_t)more);
+}
+
 bool tt_ref_callbacks(void)
 {
-    return atomic_load(&queues.callbacks) != 0;
+    return atomic_load(&queues.callbacks) != 0 ||
+           tt_soft_any(TETHER_EXHAUSTED, TT_SOFT_ALL);
 }
 
 void tt_queue_lock_all(void)

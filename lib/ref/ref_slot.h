@@ -45,17 +45,19 @@ enum slot_flag {
 
 struct ref_queue;
 
-/* What a reference with a queue has beside its slot. */
+/* What a reference with a queue has beside its slot; it is the head of what a
+ * soft one has (ref_soft.h). */
 struct ref_entry {
     uint64_t bits;           /* the reference */
     void *tag;               /* the caller's */
-    struct ref_queue *queue; /* never unmapped */
+    struct ref_queue *queue; /* never unmapped; NULL: a soft one without */
     uint64_t opened;         /* the queue's number when this was made */
     uint64_t order;          /* the queue's nth record, 0: never entered */
     struct ref_entry *next;  /* in the queue; in free: of the same block */
     struct ref_entry *prev;
-    bool queued;  /* is in the queue now */
-    uint8_t kind; /* enum tether_ref_kind */
+    bool queued;    /* is in the queue now */
+    uint8_t kind;   /* enum tether_ref_kind */
+    uint8_t reason; /* enum tether_reason, once it is dead */
 };
 
 struct ref_slot {
@@ -192,8 +194,9 @@ void tt_slot_area_unlock(void);
  * of an address (ref.h). The shard of either: */
 struct shard *tt_table_shard(uintptr_t base);
 
-/* Callers hold the shard's lock. Has the block references? */
-bool tt_table_has(struct shard *shard, uintptr_t base);
+/* Callers hold the shard's lock. The first of a block's references; 0: it has
+ * none. */
+uint32_t tt_table_first(struct shard *shard, uintptr_t base);
 
 /* Adds a slot to its block's chain. 'known': the block may have references
  * already. */

@@ -139,9 +139,10 @@ static uint32_t *table_find(struct shard *shard, uintptr_t base)
     return *link ? link : NULL;
 }
 
-bool tt_table_has(struct shard *shard, uintptr_t base)
+uint32_t tt_table_first(struct shard *shard, uintptr_t base)
 {
-    return table_find(shard, base) != NULL;
+    const uint32_t *const link = table_find(shard, base);
+    return link ? *link : 0;
 }
 
 void tt_table_add(struct shard *shard, uint32_t index, bool known)

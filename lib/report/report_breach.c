@@ -17,6 +17,7 @@
 
 #include <string.h>
 
+#include "pressure/pressure.h"
 #include "report/report_stack.h"
 
 #include <tether/budget.h>
@@ -135,6 +136,46 @@ static void holders(const struct tt_breach_facts *facts, struct tt_text *text)
     tt_sites_drop(&sites);
 }
 
+/* '3 softly held objects, 12 KiB, and the trim callback `cache_trim`' */
+static void waiting_words(struct tt_text *text,
+                          const struct tt_pressure_waiting *waiting)
+{
+    if (waiting->soft_count) {
+        tt_text_count(text, (int64_t)waiting->soft_count, "softly held object");
+        tt_text_add(text, " (");
+        tt_text_size(text, waiting->soft_bytes);
+        tt_text_add(text, ")");
+    }
+    if (waiting->soft_count && waiting->trims)
+        tt_text_add(text, " and ");
+    if (waiting->trims)
+        tt_text_add(text, "the trim callback `%s`", waiting->trim_name);
+    if (waiting->trims > 1)
+        tt_text_add(text, " and %zu more", waiting->trims - 1);
+}
+
+/* What would have been given up had there been a safe point. */
+static void waiting(const struct tt_breach_facts *facts, struct tt_text *text)
+{
+    struct tt_pressure_waiting waiting;
+    if (facts->limit != TETHER_MAX_HEAP || !facts->at_allocation)
+        return;
+    tt_pressure_waiting(&waiting);
+    if (waiting.pinned) {
+        tt_text_count(text, (int64_t)waiting.pinned, "softly held object");
+        tt_text_add(text, waiting.pinned == 1
+                              ? " could not be given up: it is pinned\n"
+                              : " could not be given up: they are pinned\n");
+    }
+    if (!waiting.soft_count && !waiting.trims)
+        return;
+    tt_text_add(text, "still waiting for a safe point: ");
+    waiting_words(text, &waiting);
+    tt_text_add(text,
+                "\n  call tether_safepoint() in between, or register with "
+                ".in_malloc\n  = true what may run inside malloc\n");
+}
+
 void tt_report_breach(const struct tt_breach_facts *facts, struct tt_text *text)
 {
     const struct limit_words *const words = &limits[facts->limit];
@@ -147,6 +188,7 @@ void tt_report_breach(const struct tt_breach_facts *facts, struct tt_text *text)
                           "run at all?\n");
     else
         holders(facts, text);
+    waiting(facts, text);
     if (facts->stopped)
         tt_text_add(text, "the test stops here\n");
     tt_names_tell_trouble(text);

@@ -19,6 +19,8 @@
 #include "collect/collect.h"
 #include "os/os.h"
 #include "ref/ref.h"
+#include "ref/ref_place.h"
+#include "ref/ref_soft.h"
 #include "report/report.h"
 #include "report/report_check.h"
 #include "report/report_stack.h"
@@ -114,7 +116,13 @@ enum tether_outcome tether_check_collected(tether_weak ref,
     tt_check_holder_lines(&text, &about);
     tt_enter();
     tt_check_collection(&text, &did);
-    if (!about.domain)
+    const struct ref_place *const soft = tt_soft_of(about.base);
+    if (soft)
+        tt_text_add(&text,
+                    "softly held since %.*s (%s:%u): under pressure it would "
+                    "be\ngiven up, see tether_pressure\n",
+                    TT_CHECK_NAME_MAX, soft->name, soft->file, soft->line);
+    else if (!about.domain)
         tt_text_add(&text, "nothing has freed it yet; if another thread will, "
                            "wait with\nASSERT_EVENTUALLY_COLLECTED\n");
     tt_check_end(&text);

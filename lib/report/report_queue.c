@@ -45,12 +45,31 @@ static bool in_order(tether_queue *queue, const uint64_t *refs, size_t count)
     return true;
 }
 
+/* 'freed by', or what else ended the reference. */
+static void ended_words(struct tt_text *text, enum tether_reason reason)
+{
+    switch (reason) {
+    case TETHER_CLEARED_MODERATE:
+        tt_text_add(text, ", cleared under moderate pressure by ");
+        return;
+    case TETHER_CLEARED_CRITICAL:
+        tt_text_add(text, ", cleared under critical pressure by ");
+        return;
+    case TETHER_CLEARED_EXHAUSTED:
+        tt_text_add(text, ", cleared as memory was exhausted, by ");
+        return;
+    default:
+        tt_text_add(text, ", freed by ");
+    }
+}
+
 static void freed_row(struct tt_text *text, uint64_t order,
+                      enum tether_reason reason,
                       const struct tether_last_words *words)
 {
     tt_text_add(text, "  record %llu  ", (unsigned long long)order);
     tt_check_name(text, words->name);
-    tt_text_add(text, ", freed by ");
+    ended_words(text, reason);
     tt_stack_who(text, words->free_stack);
 }
 
@@ -130,11 +149,13 @@ static void came_rows(struct tt_text *text, struct asked *asked, size_t count,
         if ((!other && !next) || told++ == ROWS_MAX)
             return;
         if (other) {
-            freed_row(text, rows[row].order, &rows[row].words);
+            freed_row(text, rows[row].order, rows[row].reason,
+                      &rows[row].words);
             tt_text_add(text, ", was not asked for\n");
             row++;
         } else {
-            freed_row(text, next->about.order, &next->about.words);
+            freed_row(text, next->about.order, next->about.reason,
+                      &next->about.words);
             tt_text_add(text, "\n");
             next->told = true;
         }
@@ -211,7 +232,7 @@ enum tether_outcome tether_check_queue_empty(tether_queue *queue,
     tt_text_add(&text, "the queue is not empty: %zu record%s in it\n", held,
                 held == 1 ? " is" : "s are");
     for (size_t i = 0; i < TT_MIN(held, ROWS_MAX); i++) {
-        freed_row(&text, rows[i].order, &rows[i].words);
+        freed_row(&text, rows[i].order, rows[i].reason, &rows[i].words);
         tt_text_add(&text, "\n");
     }
     if (held > ROWS_MAX)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TT_PRESSURE_H
+#define TT_PRESSURE_H
+/*
+ * Pressure as the layers above and lib/init.c see it.
+ */
+#include "base/base.h"
+
+#include <tether/pressure.h>
+
+/* For tt_budget_tell: a share of a budget is used up. Hook: runs inside
+ * malloc. */
+void tt_pressure_due(enum tether_level level);
+
+/* For tt_heap_news: gives up what may be given up inside malloc. Returns
+ * whether anything was. Hook: runs inside malloc. */
+bool tt_pressure_relieve(int64_t excess);
+
+/* For tt_safepoint_more. */
+void tt_pressure_safepoint(void);
+
+/* What could be given up at a safe point, but not inside malloc. */
+struct tt_pressure_waiting {
+    size_t soft_count, soft_bytes; /* softly held objects */
+    size_t pinned;                 /* and those that are pinned */
+    size_t trims;                  /* trim callbacks */
+    char trim_name[64];            /* of the first */
+};
+void tt_pressure_waiting(struct tt_pressure_waiting *waiting);
+
+/* In a forked child nothing is due. */
+void tt_pressure_child(void);
+
+#endif
