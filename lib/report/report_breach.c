@@ -147,7 +147,7 @@ static void waiting_words(struct tt_text *text,
         tt_text_add(text, ")");
     }
     if (waiting->soft_count && waiting->trims)
-        tt_text_add(text, " and ");
+        tt_text_add(text, "\n  and ");
     if (waiting->trims)
         tt_text_add(text, "the trim callback `%s`", waiting->trim_name);
     if (waiting->trims > 1)

@@ -117,12 +117,14 @@ enum tether_outcome tether_check_collected(tether_weak ref,
     tt_enter();
     tt_check_collection(&text, &did);
     const struct ref_place *const soft = tt_soft_of(about.base);
-    if (soft)
+    if (soft) {
+        const char *const slash = strrchr(soft->file, '/');
         tt_text_add(&text,
-                    "softly held since %.*s (%s:%u): under pressure it would "
-                    "be\ngiven up, see tether_pressure\n",
-                    TT_CHECK_NAME_MAX, soft->name, soft->file, soft->line);
-    else if (!about.domain)
+                    "a soft reference holds it (%s:%u): "
+                    "tether_pressure would clear that\n",
+                    slash ? slash + 1 : soft->file, soft->line);
+    }
+    if (!soft && !about.domain)
         tt_text_add(&text, "nothing has freed it yet; if another thread will, "
                            "wait with\nASSERT_EVENTUALLY_COLLECTED\n");
     tt_check_end(&text);

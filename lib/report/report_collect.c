@@ -7,7 +7,7 @@
  *     of the domain `shapes`, which says that it is held by
  *       the drawing
  *       the clipboard
- *   a collection of 2 collectors reclaimed 3 objects, 96 B, but not this one:
+ *   a collection reclaimed 3 objects, 96 B, but not this one:
  *     `caches`      3 objects, 96 B in 2 rounds
  *     `shapes`      nothing in 2 rounds
  */
@@ -84,16 +84,16 @@ void tt_check_collection(struct tt_text *text,
         return;
     }
     struct rows rows = { .text = text };
-    tt_text_add(text, "a collection of ");
-    tt_text_count(text, (int64_t)all->collectors, "collector");
-    tt_text_add(text, " reclaimed ");
+    tt_text_add(text, "a collection reclaimed ");
     reclaimed_words(text, all->objects, all->bytes);
-    if (all->objects || all->bytes)
-        tt_text_add(text, ", but not this one");
-    tt_text_add(
-        text, all->unsettled ? ", and was not done after %u rounds:\n" : ":\n",
-        all->rounds);
+    tt_text_add(text,
+                all->objects || all->bytes ? ", but not this one:\n" : ":\n");
     tether_collect_visit(row_add, &rows);
     if (rows.told > ROWS_MAX)
         tt_text_add(text, "  and %zu more\n", rows.told - ROWS_MAX);
+    if (all->unsettled)
+        tt_text_add(text,
+                    "  it was not done after %u rounds, the most there "
+                    "are\n",
+                    all->rounds);
 }

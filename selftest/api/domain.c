@@ -297,7 +297,7 @@ Test(domain, a_failure_names_domain_holders_and_collection)
     said("is still alive: 48 B, allocated by");
     said("  of the domain `shapes`, which says that it is held by\n"
          "    the drawing\n    the clipboard, slot 5\n");
-    said("a collection of 1 collector reclaimed nothing:\n"
+    said("a collection reclaimed nothing:\n"
          "  `shapes`      nothing in 1 round");
     cr_assert_null(strstr(why.text, "nothing has freed it yet"));
     shape_die(&shapes[5]);
