@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME         __attribute__((noinline))
-#define KEEP(pointer) __asm__ volatile("" : "+r"(pointer)::"memory")
+#define FRAME __attribute__((noinline))
 
 FRAME void *make(size_t bytes);
 FRAME void *make(size_t bytes)

@@ -4,8 +4,7 @@
 
 #include <cstdlib>
 
-#define FRAME         __attribute__((noinline))
-#define KEEP(pointer) __asm__ volatile("" : "+r"(pointer)::"memory")
+#define FRAME __attribute__((noinline))
 
 namespace ns
 {

@@ -9,7 +9,6 @@
 #define NAME__(way, name) NAME_(way, name)
 #define NAME(name)        NAME__(WAY, name)
 #define FRAME             __attribute__((noinline))
-#define KEEP(pointer)     __asm__ volatile("" : "+r"(pointer)::"memory")
 
 /* A tail call would leave no frame: the pointer is used once more. */
 #define CALLER(name, call)         \

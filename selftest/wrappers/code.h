@@ -7,6 +7,13 @@
 #define CODE_H
 #include <stddef.h>
 
+/* Lets the compiler neither see through a pointer, nor end in a jump where it
+ * is used after a call, nor make one function of two alike: the number. */
+#define KEEP(pointer)          KEEP_(pointer, __COUNTER__)
+#define KEEP_(pointer, number) KEEP__(pointer, number)
+#define KEEP__(pointer, number) \
+    __asm__ volatile("# " #number : "+r"(pointer)::"memory")
+
 #ifdef __cplusplus
 extern "C" {
 #endif

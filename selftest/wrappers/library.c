@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-#define FRAME         __attribute__((noinline))
-#define KEEP(pointer) __asm__ volatile("" : "+r"(pointer)::"memory")
+#define FRAME __attribute__((noinline))
 
 FRAME void *shared_make(size_t bytes)
 {

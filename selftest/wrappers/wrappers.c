@@ -127,21 +127,21 @@ Test(wrappers, the_inner_of_two_is_not_enough)
 static __attribute__((noinline)) void *of_library(size_t bytes)
 {
     void *block = shared_make(bytes);
-    __asm__ volatile("" : "+r"(block));
+    KEEP(block);
     return block;
 }
 
 static __attribute__((noinline)) void *of_library_too(size_t bytes)
 {
     void *block = shared_make(bytes);
-    __asm__ volatile("" : "+r"(block));
+    KEEP(block);
     return block;
 }
 
 static __attribute__((noinline)) void *of_library_hidden(size_t bytes)
 {
     void *block = shared_make_hidden(bytes);
-    __asm__ volatile("" : "+r"(block));
+    KEEP(block);
     return block;
 }
 
@@ -177,14 +177,14 @@ static caller opened;
 static __attribute__((noinline)) void *of_opened(size_t bytes)
 {
     void *block = opened(bytes);
-    __asm__ volatile("" : "+r"(block));
+    KEEP(block);
     return block;
 }
 
 static __attribute__((noinline)) void *of_opened_too(size_t bytes)
 {
     void *block = opened(bytes);
-    __asm__ volatile("" : "+r"(block));
+    KEEP(block);
     return block;
 }
 

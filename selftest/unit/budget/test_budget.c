@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Budgets through the public calls: what is told, when, and how often. */
-#include <tether/budget.h>
-#include <tether/heap.h>
-#include <tether/window.h>
+#include "budget_help.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,45 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct {
-    _Atomic int count;
-    int stops;
-    enum tether_failure_kind kind;
-    char message[2000];
-} told;
-
-static void tell(const struct tether_failure *failure, void *ctx)
-{
-    (void)ctx;
-    told.stops += failure->stop;
-    told.kind = failure->kind;
-    snprintf(told.message, sizeof told.message, "%s", failure->message);
-    told.count++;
-}
-
-static void *make(size_t size)
-{
-    void *block = malloc(size);
-    __asm__ volatile("" : "+r"(block)::"memory");
-    return block;
-}
-
-static void window(void)
-{
-    tether_on_failure(tell, NULL);
-    cr_assert_eq(tether_window_begin("test"), TETHER_OK);
-}
-
-TestSuite(budget, .init = window);
-
-static struct tether_budget budget_of(enum tether_limit limit, uint64_t value,
-                                      int on_breach)
-{
-    struct tether_budget budget = { TETHER_BUDGET_INIT };
-    tether_budget_set(&budget, limit, value);
-    budget.on_breach = on_breach;
-    return budget;
-}
+TestSuite(budget, .init = budget_window);
 
 Test(budget, a_set_zero_is_in_force)
 {
@@ -70,8 +29,8 @@ Test(budget, what_holds_is_ok_and_leaves_its_numbers)
     struct tether_budget budget = budget_of(TETHER_MAX_HEAP, 1000, 0);
     struct tether_budget_result result;
     cr_assert_eq(tether_budget_begin(&budget), TETHER_OK);
-    free(make(600));
-    void *const block = make(900);
+    free(budget_make(600));
+    void *const block = budget_make(900);
     cr_assert_eq(tether_budget_end(&budget), TETHER_OK);
     free(block);
     cr_expect_eq(told.count, 0);
@@ -88,20 +47,20 @@ Test(budget, go_on_tells_once_and_stops_at_four_times)
         budget_of(TETHER_MAX_TOTAL, 1000, TETHER_GO_ON);
     tether_budget_begin(&budget);
     for (int i = 0; i < 10; i++)
-        free(make(100));
+        free(budget_make(100));
     cr_expect_eq(told.count, 0);
-    free(make(100));
+    free(budget_make(100));
     cr_expect_eq(told.count, 1);
     cr_expect_eq(told.kind, TETHER_FAILURE_BREACH);
     for (int i = 0; i < 29; i++)
-        free(make(100));
+        free(budget_make(100));
     cr_expect_eq(told.count, 1);
     cr_expect_eq(told.stops, 0);
-    free(make(100));
+    free(budget_make(100));
     cr_expect_eq(told.count, 2);
     cr_expect_eq(told.stops, 1);
     for (int i = 0; i < 100; i++)
-        free(make(100));
+        free(budget_make(100));
     cr_expect_eq(told.count, 2);
     cr_expect_eq(tether_budget_end(&budget), TETHER_REFUSED);
 }
@@ -110,7 +69,7 @@ Test(budget, stop_stops_at_once)
 {
     struct tether_budget budget = budget_of(TETHER_MAX_COUNT, 0, TETHER_STOP);
     tether_budget_begin(&budget);
-    free(make(1));
+    free(budget_make(1));
     cr_expect_eq(told.count, 1);
     cr_expect_eq(told.stops, 1);
     cr_expect_eq(tether_budget_end(&budget), TETHER_REFUSED);
@@ -120,15 +79,15 @@ Test(budget, deny_refuses_and_is_no_failure)
 {
     struct tether_budget budget = budget_of(TETHER_MAX_HEAP, 1000, TETHER_DENY);
     tether_budget_begin(&budget);
-    void *const block = make(900);
+    void *const block = budget_make(900);
     errno = 0;
-    cr_expect_null(make(200));
+    cr_expect_null(budget_make(200));
     cr_expect_eq(errno, ENOMEM);
     void *same = block;
     __asm__ volatile("" : "+r"(same));
     cr_expect_null(realloc(same, 1100));
     free(block);
-    void *const again = make(1000);
+    void *const again = budget_make(1000);
     cr_expect_not_null(again);
     free(again);
     cr_expect_eq(tether_budget_end(&budget), TETHER_OK);
@@ -143,7 +102,7 @@ Test(budget, deny_spares_stdio)
     cr_expect_gt(fprintf(file, "text %d\n", 5), 0);
     FILE *const other = fopen("/dev/null", "w");
     cr_expect_not_null(other);
-    cr_expect_null(make(10));
+    cr_expect_null(budget_make(10));
     tether_budget_end(&budget);
     fclose(file);
     fclose(other);
@@ -153,7 +112,7 @@ Test(budget, min_count_is_judged_at_the_end)
 {
     struct tether_budget budget = budget_of(TETHER_MIN_COUNT, 2, 0);
     tether_budget_begin(&budget);
-    free(make(1));
+    free(budget_make(1));
     cr_expect_eq(tether_budget_end(&budget), TETHER_REFUSED);
     cr_expect_eq(told.count, 1);
     cr_expect_eq(told.kind, TETHER_FAILURE_LIMIT);
@@ -172,9 +131,9 @@ Test(budget, leaks_of_a_nested_budget)
     struct tether_budget outer = budget_of(TETHER_MAX_HEAP, 1 << 20, 0);
     struct tether_budget inner = budget_of(TETHER_MAX_LEAKED, 0, 0);
     tether_budget_begin(&outer);
-    void *const old = make(50);
+    void *const old = budget_make(50);
     tether_budget_begin(&inner);
-    void *const kept = make(60), *const leaked = make(70);
+    void *const kept = budget_make(60), *const leaked = budget_make(70);
     tether_keep(kept);
     free(old);
     cr_expect_eq(tether_budget_end(&inner), TETHER_REFUSED);
@@ -190,7 +149,7 @@ Test(budget, one_time_is_no_leak)
     struct tether_budget budget = budget_of(TETHER_MAX_LEAKED, 0, 0);
     tether_budget_begin(&budget);
     tether_one_time_begin();
-    void *const block = make(100);
+    void *const block = budget_make(100);
     tether_one_time_end();
     cr_expect_eq(tether_budget_end(&budget), TETHER_OK);
     free(block);
@@ -244,7 +203,7 @@ Test(budget, a_forked_child_judges_nothing)
         _exit(tether_budget_end(&budget) == TETHER_OK && told.count == 0 ? 0
                                                                          : 1);
     cr_expect_eq(status_of(child), 0);
-    free(make(1));
+    free(budget_make(1));
     cr_expect_eq(tether_budget_end(&budget), TETHER_OK);
 }
 
@@ -254,7 +213,7 @@ static void *breaks_limits(void *arg)
 {
     (void)arg;
     while (going)
-        free(make(100));
+        free(budget_make(100));
     return NULL;
 }
 
@@ -302,7 +261,7 @@ Test(budget, children_of_threads_that_break_limits_do_not_hang)
             struct tether_budget own = budget_of(TETHER_MAX_ALLOC, 10, 0);
             tether_budget_begin(&own);
             for (int n = 0; n < 50; n++)
-                free(make((size_t)n * 100));
+                free(budget_make((size_t)n * 100));
             _exit(tether_budget_end(&own) == TETHER_REFUSED ? 0 : 1);
         }
         cr_expect_eq(status_of(child), 0);
