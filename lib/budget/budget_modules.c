@@ -21,7 +21,7 @@ static struct {
     size_t libcs;
     struct tt_range runtime[32]; /* the loader, Criterion and what it uses */
     size_t runtimes;
-    struct tt_range undeniable[64]; /* functions of stdio and locale */
+    struct tt_range undeniable[192]; /* the functions below */
     size_t undeniables;
 } modules;
 
@@ -61,6 +61,56 @@ size_t module_find(const struct tt_text *maps, const char *name,
     return found;
 }
 
+/* Of libc: what stdio, the locale and the loader's functions take for
+ * themselves. What they hand out (getline, asprintf) is the caller's. */
+static const char *const undeniable[] = {
+    "_IO_file_doallocate",
+    "_IO_wdoallocbuf",
+    "fopen",
+    "fopen64",
+    "fdopen",
+    "freopen",
+    "freopen64",
+    "fopencookie",
+    "fmemopen",
+    "open_memstream",
+    "open_wmemstream",
+    "tmpfile",
+    "tmpfile64",
+    "popen",
+    "setvbuf",
+    "setlocale",
+    "newlocale",
+    "duplocale",
+    "dcgettext",
+    "dcngettext",
+    "textdomain",
+    "bindtextdomain",
+    "bind_textdomain_codeset",
+    "mblen",
+    "mbrlen",
+    "mbtowc",
+    "mbrtowc",
+    "mbstowcs",
+    "mbsrtowcs",
+    "mbsnrtowcs",
+    "wctomb",
+    "wcrtomb",
+    "wcstombs",
+    "wcsrtombs",
+    "wcsnrtombs",
+    "btowc",
+    "wctob",
+    "dlopen",
+    "dlmopen",
+    "dlclose",
+    "dlsym",
+    "dlvsym",
+    "dlerror",
+    "dlinfo",
+    "dladdr1",
+};
+
 static void undeniable_range(uintptr_t at)
 {
     struct tt_range *const range = &modules.undeniable[modules.undeniables];
@@ -96,19 +146,6 @@ void module_ranges_find(void)
     static const char *const runtimes[] = { "ld-linux", "libcriterion.so",
                                             "libnanomsg.so", "libgit2.so",
                                             "libtether-criterion.so" };
-    static const char *const functions[] = { "_IO_file_doallocate",
-                                             "_IO_wfile_doallocate",
-                                             "setlocale",
-                                             "newlocale",
-                                             "duplocale",
-                                             "dcgettext",
-                                             "dcngettext",
-                                             "bindtextdomain",
-                                             "fopen",
-                                             "fdopen",
-                                             "freopen",
-                                             "popen",
-                                             "setvbuf" };
     struct tt_text maps;
     if (modules.found)
         return;
@@ -122,8 +159,8 @@ void module_ranges_find(void)
                     TT_COUNT(modules.runtime), &modules.runtimes);
     }
     tt_text_drop(&maps);
-    for (size_t i = 0; i < TT_COUNT(functions); i++)
-        undeniable_add(functions[i]);
+    for (size_t i = 0; i < TT_COUNT(undeniable); i++)
+        undeniable_add(undeniable[i]);
     tt_leave();
 }
 
@@ -137,24 +174,20 @@ bool module_is_runtime(uintptr_t pc)
     return ranges_have(modules.runtime, modules.runtimes, pc);
 }
 
-/* Who called libc, where anybody did: asprintf is Criterion's when Criterion
- * calls it. */
-static bool is_for_runtime(const uintptr_t *frames, unsigned depth)
-{
-    unsigned first = 0;
-    while (first < depth && module_is_libc(frames[first] - 1))
-        first++;
-    return first < depth && module_is_runtime(frames[first] - 1);
-}
-
+/* The walk ends at the first frame outside of libc: what a library's
+ * constructor allocates below dlopen is the library's, and asprintf is
+ * Criterion's where Criterion calls it. */
 bool deny_is_allowed(uint32_t stack)
 {
     const uintptr_t *frames;
     const unsigned depth = tt_stack_frames(stack, &frames);
-    if (is_for_runtime(frames, depth))
-        return false;
-    for (unsigned i = 0; i < depth; i++)
-        if (ranges_have(modules.undeniable, modules.undeniables, frames[i] - 1))
+    for (unsigned i = 0; i < depth; i++) {
+        const uintptr_t pc = frames[i] - 1;
+        if (module_is_runtime(pc) ||
+            ranges_have(modules.undeniable, modules.undeniables, pc))
             return false;
+        if (!module_is_libc(pc))
+            return true;
+    }
     return true;
 }

@@ -57,7 +57,6 @@ void wrappers_find(void);
 bool wrapper_has(uintptr_t pc);
 void wrappers_forget(void);
 void wrappers_child(void);
-bool wrappers_any(void);
 
 /* Adds what is wrong with the list, a line each; nothing where all is well. */
 void wrappers_trouble(struct tt_text *text);

@@ -13,7 +13,6 @@
 #include "base/base_lock.h"
 #include "base/base_mem.h"
 #include "base/base_text.h"
-#include "stack/stack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -176,22 +175,10 @@ static tether_status begin_refused(const struct tether_budget *budget,
 const char *tether_budget_unchecked(const struct tether_budget *budget)
 {
     budget_validate("tether_budget_unchecked", budget);
-    const bool denies = budget->on_breach == TETHER_DENY;
-    if (denies && tt_heap_is_sanitized())
-        return "AddressSanitizer's malloc cannot be made to refuse an "
-               "allocation, so .on_breach = TETHER_DENY is not possible";
-    if (denies && tt_stack_depth == 0)
-        return "TETHER_STACK_DEPTH is 0, so .on_breach = TETHER_DENY cannot "
-               "tell the loader's and libc's allocations from the test's";
-    if (!tether_budget_get(budget, TETHER_MAX_SITE, NULL))
-        return NULL;
-    if (tt_stack_depth == 0)
-        return "TETHER_STACK_DEPTH is 0, so .max_site cannot tell which "
-               "function allocates";
-    if (tt_stack_depth == 1 && wrappers_any())
-        return "TETHER_STACK_DEPTH is 1, so .max_site cannot tell who calls "
-               "the functions of TETHER_WRAPPERS";
-    return NULL;
+    return budget->on_breach == TETHER_DENY && tt_heap_is_sanitized()
+               ? "AddressSanitizer's malloc cannot be made to refuse an "
+                 "allocation, so .on_breach = TETHER_DENY is not possible"
+               : NULL;
 }
 
 tether_status tether_budget_begin(struct tether_budget *budget)

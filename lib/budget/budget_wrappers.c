@@ -95,12 +95,6 @@ static void list_read(void)
     }
 }
 
-bool wrappers_any(void)
-{
-    list_read();
-    return wrappers.names_count > 0;
-}
-
 /* ---- looking up ---- */
 
 static void codes_note(const struct tt_text *maps)
@@ -208,7 +202,8 @@ static void look_up_for(uintptr_t pc)
 void wrappers_find(void)
 {
     tt_lock_take(&wrappers.asking);
-    if (wrappers_any() && wrappers.codes_count == 0)
+    list_read();
+    if (wrappers.names_count > 0 && wrappers.codes_count == 0)
         look_up();
     tt_lock_give(&wrappers.asking);
 }
