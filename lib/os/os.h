@@ -72,7 +72,7 @@ size_t tt_os_tail_calls(uintptr_t start, uintptr_t end, uintptr_t *targets,
 
 /* Where a function is whose address is that of a jump to it, as a program
  * that is no PIE takes the address of a library's function. Returns the
- * address itself when it is anything else. */
+ * address itself when it is anything else. Not inside malloc. */
 uintptr_t tt_os_code_target(uintptr_t address);
 
 /*

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads machine code, as far as Tether needs to: where a function jumps to
- * when it ends by calling another one, which leaves no frame on the stack.
+ * when it ends by calling another one, which leaves no frame on the stack; and
+ * where a jump of a PLT goes. While the latter is not bound its slot leads to
+ * an instruction that pushes the number of its relocation, for the loader: by
+ * that number the symbol is found, and bound here as the loader would.
  *
- * Hook: everything here may run inside malloc and free.
+ * Hook: tt_os_tail_calls may run inside malloc and free, tt_os_code_target may
+ * not: it asks the loader.
  */
 #include "os/os.h"
 
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -29,27 +36,109 @@ size_t tt_os_tail_calls(uintptr_t start, uintptr_t end, uintptr_t *targets,
     return count;
 }
 
-/* An entry of a PLT: [endbr64] [bnd] jmp *slot(%rip). */
-uintptr_t tt_os_code_target(uintptr_t address)
+static size_t endbr_length(const unsigned char *code)
 {
     static const unsigned char endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+    return memcmp(code, endbr, sizeof endbr) == 0 ? sizeof endbr : 0;
+}
+
+/* An entry of a PLT: [endbr64] [bnd] jmp *slot(%rip). False: it is none. */
+static bool jump_read(uintptr_t address, uintptr_t *target)
+{
     unsigned char code[16];
-    const unsigned char *at = code;
     int32_t distance;
-    uintptr_t target;
     if (!tt_os_read((const void *)address, code, sizeof code))
-        return address;
-    if (memcmp(at, endbr, sizeof endbr) == 0)
-        at += sizeof endbr;
+        return false;
+    const unsigned char *at = code + endbr_length(code);
     if (*at == 0xf2)
         at++;
     if (at[0] != 0xff || at[1] != 0x25)
-        return address;
+        return false;
     memcpy(&distance, at + 2, sizeof distance);
     const uintptr_t slot =
         address + (uintptr_t)(at + 6 - code) + (uintptr_t)(intptr_t)distance;
-    return tt_os_read((const void *)slot, &target, sizeof target) ? target
-                                                                  : address;
+    return tt_os_read((const void *)slot, target, sizeof *target);
+}
+
+/* Where an unbound jump leads: [endbr64] push number; [bnd] jmp. */
+static bool push_read(uintptr_t address, uint32_t *number)
+{
+    unsigned char code[16];
+    if (!tt_os_read((const void *)address, code, sizeof code))
+        return false;
+    const unsigned char *const at = code + endbr_length(code);
+    memcpy(number, at + 1, sizeof *number);
+    return at[0] == 0x68 && (at[5] == 0xe9 || (at[5] == 0xf2 && at[6] == 0xe9));
+}
+
+static uintptr_t dynamic_get(const struct link_map *module, ElfW(Sxword) tag)
+{
+    for (const ElfW(Dyn) *entry = module->l_ld; entry->d_tag != DT_NULL;
+         entry++)
+        if (entry->d_tag == tag)
+            return entry->d_un.d_ptr;
+    return 0;
+}
+
+/* The symbol of a relocation of the module's PLT, NULL if there is none. */
+static const char *relocation_name(const struct link_map *module,
+                                   uint32_t number)
+{
+    const ElfW(Rela) *const table =
+        (const ElfW(Rela) *)dynamic_get(module, DT_JMPREL);
+    const ElfW(Sym) *const symbols =
+        (const ElfW(Sym) *)dynamic_get(module, DT_SYMTAB);
+    const char *const strings = (const char *)dynamic_get(module, DT_STRTAB);
+    const size_t count = dynamic_get(module, DT_PLTRELSZ) / sizeof *table;
+    if (!table || !symbols || !strings || number >= count)
+        return NULL;
+    return strings + symbols[ELF64_R_SYM(table[number].r_info)].st_name;
+}
+
+/* Asks one module for a symbol of its own. */
+static uintptr_t symbol_of(const struct link_map *module, const char *name)
+{
+    struct dl_find_object object;
+    void *const handle = module->l_name[0]
+                             ? dlopen(module->l_name, RTLD_LAZY | RTLD_NOLOAD)
+                             : NULL;
+    if (!handle)
+        return 0;
+    void *const symbol = dlsym(handle, name);
+    dlclose(handle);
+    return symbol && _dl_find_object(symbol, &object) == 0 &&
+                   object.dlfo_link_map == module
+               ? (uintptr_t)symbol
+               : 0;
+}
+
+/* Finds a symbol in the modules in the order in which the loader looks, but
+ * for the one that asks. */
+static uintptr_t symbol_bind(const struct link_map *asker, const char *name)
+{
+    const struct link_map *module = asker;
+    uintptr_t found = 0;
+    while (module->l_prev)
+        module = module->l_prev;
+    for (; module && !found; module = module->l_next)
+        if (module != asker)
+            found = symbol_of(module, name);
+    return found;
+}
+
+uintptr_t tt_os_code_target(uintptr_t address)
+{
+    struct dl_find_object object;
+    uintptr_t target;
+    uint32_t number;
+    if (!jump_read(address, &target))
+        return address;
+    if (!push_read(target, &number) ||
+        _dl_find_object((void *)target, &object) != 0)
+        return target;
+    const char *const name = relocation_name(object.dlfo_link_map, number);
+    const uintptr_t found = name ? symbol_bind(object.dlfo_link_map, name) : 0;
+    return found ? found : target;
 }
 #else
 uintptr_t tt_os_code_target(uintptr_t address)
