@@ -19,6 +19,8 @@ static struct {
     bool found;
     struct tt_range libc[16]; /* and Tether itself */
     size_t libcs;
+    struct tt_range sanitizer[8]; /* of those, AddressSanitizer's */
+    size_t sanitizers;
     struct tt_range runtime[32]; /* the loader, Criterion and what it uses */
     size_t runtimes;
     struct tt_range undeniable[192]; /* the functions below */
@@ -155,6 +157,8 @@ void module_ranges_find(void)
     if (tt_maps_read(&maps)) {
         modules_add(&maps, libcs, TT_COUNT(libcs), modules.libc,
                     TT_COUNT(modules.libc), &modules.libcs);
+        modules.sanitizers = module_find(&maps, "libasan.so", modules.sanitizer,
+                                         TT_COUNT(modules.sanitizer));
         modules_add(&maps, runtimes, TT_COUNT(runtimes), modules.runtime,
                     TT_COUNT(modules.runtime), &modules.runtimes);
     }
@@ -172,6 +176,11 @@ bool module_is_libc(uintptr_t pc)
 bool module_is_runtime(uintptr_t pc)
 {
     return ranges_have(modules.runtime, modules.runtimes, pc);
+}
+
+bool module_is_sanitizer(uintptr_t pc)
+{
+    return ranges_have(modules.sanitizer, modules.sanitizers, pc);
 }
 
 /* The walk ends at the first frame outside of libc: what a library's

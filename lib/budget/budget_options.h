@@ -78,6 +78,7 @@ size_t module_find(const struct tt_text *maps, const char *name,
                    struct tt_range *ranges, size_t max);
 bool ranges_have(const struct tt_range *ranges, size_t count, uintptr_t pc);
 bool module_is_libc(uintptr_t pc);
+bool module_is_sanitizer(uintptr_t pc);
 bool module_is_runtime(uintptr_t pc); /* the loader, Criterion, its own */
 
 /* May this allocation be denied? Not the loader's, stdio's, Criterion's. */

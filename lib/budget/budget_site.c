@@ -80,7 +80,10 @@ static uintptr_t site_pc(uint32_t stack)
         if (!module_is_libc(pc) && !wrapper_has(pc))
             return pc;
     }
-    return depth ? frames[depth - 1] - 1 : 0;
+    /* Libc's or a wrapper's as far as the stack goes. A sanitizer allocates
+     * when a thread starts, below which there is nobody. */
+    const uintptr_t last = depth ? frames[depth - 1] - 1 : 0;
+    return module_is_sanitizer(last) ? 0 : last;
 }
 
 static uint32_t function_number(struct tt_range range)

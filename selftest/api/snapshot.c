@@ -171,6 +171,7 @@ Test(snapshot, the_first_of_many_are_kept)
 
 #define THREADS 4
 #define BLOCKS  1000
+#define ROUNDS  10
 
 static void *blocks[THREADS][BLOCKS];
 static pthread_barrier_t ready, go;
@@ -233,10 +234,10 @@ static void *disturbs(void *arg)
 Test(snapshot, while_others_allocate)
 {
     pthread_t threads[THREADS];
-    void *nodes[50];
+    void *nodes[ROUNDS];
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, disturbs, NULL);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         struct tether_snapshot *const before = tether_snapshot();
         nodes[round] = node_new(100);
         struct tether_snapshot *const after = tether_snapshot();
@@ -254,7 +255,7 @@ Test(snapshot, while_others_allocate)
     stop = 1;
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < ROUNDS; i++)
         free(nodes[i]);
 }
 
