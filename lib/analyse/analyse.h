@@ -29,6 +29,7 @@ struct analyse_mapping {
     uint64_t start, end; /* addresses */
     uint64_t offset;     /* in the file */
     const char *path;    /* as in maps, " (deleted)" included */
+    bool writable;
 };
 
 struct analyse_request {
@@ -57,6 +58,9 @@ struct analyse_input {
  * is wrong with it. */
 const char *analyse_input_read(FILE *from, const char *hello,
                                struct analyse_input *input);
+
+/* Reads the lines of a /proc/PID/maps. */
+void analyse_maps_read(FILE *from, struct analyse_input *input);
 
 enum analyse_debug {
     ANALYSE_DEBUG_YES,
@@ -169,6 +173,9 @@ typedef void (*analyse_definition_see)(
     const struct analyse_definition *definition, void *ctx);
 void analyse_units_visit(const struct analyse_units *units,
                          analyse_definition_see see, void *ctx);
+
+/* Puts the scopes of C++ before a name: 'ns::cls::name'. */
+const char *analyse_name_qualified(Dwarf_Die *die, const char *bare);
 
 /* Answer a question on 'to'. */
 void analyse_names(const struct analyse_input *input, const char *debug_root,

@@ -71,16 +71,18 @@ static void path_unescape(char *path)
 
 static bool mapping_parse(const char *line, struct analyse_mapping *mapping)
 {
+    char rights[5] = "";
     int path_at = 0;
     *mapping = (struct analyse_mapping){ 0 };
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*4s %" SCNx64 " %*s %*s %n",
-               &mapping->start, &mapping->end, &mapping->offset,
-               &path_at) < 3 ||
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %*s %n",
+               &mapping->start, &mapping->end, rights, &mapping->offset,
+               &path_at) < 4 ||
         mapping->start >= mapping->end)
         return false;
     char *const path = text_copy(path_at ? line + path_at : "");
     path_unescape(path);
     mapping->path = path;
+    mapping->writable = rights[1] == 'w';
     return true;
 }
 
@@ -99,6 +101,17 @@ static const char *maps_read(FILE *from, struct analyse_input *input)
         if (!mapping_parse(line, &input->mappings[input->mappings_count]))
             return "a line of the maps is not understood";
         input->mappings_count++;
+    }
+}
+
+void analyse_maps_read(FILE *from, struct analyse_input *input)
+{
+    const char *line;
+    while ((line = line_read(from)) != NULL) {
+        input->mappings = analyse_grow(input->mappings, input->mappings_count,
+                                       sizeof *input->mappings);
+        if (mapping_parse(line, &input->mappings[input->mappings_count]))
+            input->mappings_count++;
     }
 }
 

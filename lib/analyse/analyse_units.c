@@ -195,7 +195,7 @@ static char *name_lead(char *name, const char *lead)
 
 /* 'ns::cls::name'. Inline namespaces and functions in functions stay as the
  * compiler tells them. */
-static const char *name_qualified(Dwarf_Die *die, const char *bare)
+const char *analyse_name_qualified(Dwarf_Die *die, const char *bare)
 {
     char *name = strcpy(analyse_alloc(strlen(bare) + 1), bare);
     Dwarf_Die declaration = declaration_of(*die);
@@ -216,7 +216,7 @@ static const char *name_qualified(Dwarf_Die *die, const char *bare)
 static const char *function_name(const struct unit *unit, Dwarf_Die *die)
 {
     const char *const bare = dwarf_diename(die);
-    return bare && unit->is_cxx ? name_qualified(die, bare) : bare;
+    return bare && unit->is_cxx ? analyse_name_qualified(die, bare) : bare;
 }
 
 /* ---- all functions ---- */
