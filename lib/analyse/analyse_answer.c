@@ -66,8 +66,8 @@ static void referrers_put(struct analyse_reach *reach,
                           const struct tt_record_question *question, FILE *to)
 {
     const struct analyse_image *const image = reach->image;
-    for (uint32_t i = 0; i < question->slots_count &&
-                         question->slots + i < image->slots_count;
+    for (uint32_t i = 0;
+         i < question->slots_count && question->slots + i < image->slots_count;
          i++) {
         const char *expression, *where;
         analyse_reach_slot(reach, image->slots[question->slots + i], question,
@@ -134,8 +134,8 @@ static const char *site_text(struct analyse_image *image, uint32_t stack)
 static const char *block_text(struct analyse_image *image, const char *type,
                               uint64_t size, uint32_t stack)
 {
-    return analyse_text("%s%s%s%s", type, type[0] ? ", " : "",
-                        size_text(size), site_text(image, stack));
+    return analyse_text("%s%s%s%s", type, type[0] ? ", " : "", size_text(size),
+                        site_text(image, stack));
 }
 
 static void path_show(struct analyse_image *image,

@@ -28,10 +28,9 @@ static void units_gather(struct analyse_code *code)
         if (type == DW_UT_skeleton && dwarf_tag(&sub) != DW_TAG_invalid)
             unit.die = sub;
         const int lang = dwarf_srclang(&unit.die);
-        unit.is_cxx = lang == DW_LANG_C_plus_plus ||
-                      lang == DW_LANG_C_plus_plus_03 ||
-                      lang == DW_LANG_C_plus_plus_11 ||
-                      lang == DW_LANG_C_plus_plus_14;
+        unit.is_cxx =
+            lang == DW_LANG_C_plus_plus || lang == DW_LANG_C_plus_plus_03 ||
+            lang == DW_LANG_C_plus_plus_11 || lang == DW_LANG_C_plus_plus_14;
         code->units =
             analyse_grow(code->units, code->units_count, sizeof *code->units);
         code->units[code->units_count++] = unit;

@@ -85,8 +85,8 @@ static void notes_read(struct analyse_image *image, Elf *elf,
                              header->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
     GElf_Nhdr note;
     size_t name_at, bytes_at;
-    for (size_t at = 0;
-         data && (at = gelf_getnote(data, at, &note, &name_at, &bytes_at)) > 0;) {
+    for (size_t at = 0; data && (at = gelf_getnote(data, at, &note, &name_at,
+                                                   &bytes_at)) > 0;) {
         const char *const bytes = (const char *)data->d_buf + bytes_at;
         if (note.n_type == NT_PRSTATUS)
             thread_note(image, bytes, note.n_descsz);

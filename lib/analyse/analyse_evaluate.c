@@ -178,12 +178,13 @@ struct analyse_location analyse_evaluate(const struct analyse_machine *machine,
 {
     struct analyse_location location = { .kind = VALUE_NONE };
     struct stack stack = { .depth = 0 };
-    if (count == 1 && ((ops[0].atom >= DW_OP_reg0 &&
-                        ops[0].atom <= DW_OP_reg31) ||
-                       ops[0].atom == DW_OP_regx)) {
+    if (count == 1 &&
+        ((ops[0].atom >= DW_OP_reg0 && ops[0].atom <= DW_OP_reg31) ||
+         ops[0].atom == DW_OP_regx)) {
         location.kind = VALUE_REGISTER;
-        location.reg = ops[0].atom == DW_OP_regx ? (uint32_t)ops[0].number
-                                                 : (uint32_t)ops[0].atom - DW_OP_reg0;
+        location.reg = ops[0].atom == DW_OP_regx
+                           ? (uint32_t)ops[0].number
+                           : (uint32_t)ops[0].atom - DW_OP_reg0;
         return location;
     }
     for (size_t i = 0; i < count; i++) {

@@ -142,8 +142,7 @@ static void frames_walk(struct analyse_image *image, struct analyse_walk *walk,
     walk->frames = frames;
     while (walk->count < FRAMES_MAX) {
         const size_t i = walk->count++;
-        const bool more =
-            frame_up(image, &frames[i], &frames[i + 1], i == 0);
+        const bool more = frame_up(image, &frames[i], &frames[i + 1], i == 0);
         if (frames[i].cfa == 0)
             frames[i].cfa = frames[i].sp;
         frame_name(image, &frames[i], i == 0);

@@ -10,7 +10,7 @@
 #include "analyse/analyse_type.h"
 #include "analyse/analyse_x86_64.h"
 
-#define WHERE_REGISTER 0             /* it is still in the register */
+#define WHERE_REGISTER 0              /* it is still in the register */
 #define WHERE_LOST     ((uint64_t)-1) /* nobody knows its value */
 
 struct analyse_local {
@@ -18,13 +18,13 @@ struct analyse_local {
     const char *function;
     const char *file;
     int line;
-    bool live;          /* in scope; else its block is not active */
+    bool live; /* in scope; else its block is not active */
     bool is_parameter;
     uint32_t frame;
-    uint64_t start;     /* memory; 0: a register that is in no memory */
+    uint64_t start; /* memory; 0: a register that is in no memory */
     uint64_t size;
-    uint64_t offset;    /* of this piece in the variable */
-    uint32_t reg;       /* NONE: memory */
+    uint64_t offset; /* of this piece in the variable */
+    uint32_t reg;    /* NONE: memory */
     struct analyse_type *type;
 };
 
@@ -65,7 +65,7 @@ struct analyse_machine {
     struct analyse_image *image;
     struct analyse_code *code;
     const struct analyse_walk_frame *frame;
-    Dwarf_Attribute *attribute;       /* NULL: a frame's rule */
+    Dwarf_Attribute *attribute;          /* NULL: a frame's rule */
     const struct analyse_location *base; /* DW_OP_fbreg; NULL: none */
 };
 struct analyse_location analyse_evaluate(const struct analyse_machine *machine,

@@ -181,10 +181,9 @@ static void variables_walk(struct analyse_types *types, struct walk walk,
             break;
         case DW_TAG_subprogram: {
             const char *const name = dwarf_diename(&child);
-            inner.function =
-                name && walk.unit->is_cxx
-                    ? analyse_name_qualified(&child, name)
-                    : name;
+            inner.function = name && walk.unit->is_cxx
+                                 ? analyse_name_qualified(&child, name)
+                                 : name;
             variables_walk(types, inner, &child, nesting + 1);
             break;
         }
@@ -233,8 +232,7 @@ static const char *trouble_of(const struct analyse_code *code)
                             code->file.name);
     case ANALYSE_UNREADABLE:
         return code->file.name && code->file.name[0]
-                   ? analyse_text("%s cannot be read any more",
-                                  code->file.name)
+                   ? analyse_text("%s cannot be read any more", code->file.name)
                    : NULL;
     default:
         return NULL;

@@ -26,8 +26,9 @@ bool analyse_variable_at(struct analyse_types *types,
 
 /* The C expression: 'by_age', 'cache_get::registry', and with the file in
  * front where another variable of the program has the same name. */
-const char *analyse_variable_expression(struct analyse_image *image,
-                                        const struct analyse_variable *variable);
+const char *
+analyse_variable_expression(struct analyse_image *image,
+                            const struct analyse_variable *variable);
 
 /* The file and line of a declaration. */
 void analyse_declared(const struct analyse_unit *unit, Dwarf_Die *die,

@@ -42,9 +42,8 @@ static void block_scan(struct analyse_graph *graph, uint32_t node)
             break;
         if (analyse_read(image, block->address + at, words, bytes))
             for (uint64_t i = 0; i < bytes / 8; i++) {
-                const uint32_t to = words[i] < 4096
-                                        ? NONE
-                                        : analyse_node_of(image, words[i]);
+                const uint32_t to =
+                    words[i] < 4096 ? NONE : analyse_node_of(image, words[i]);
                 if (to != NONE)
                     edge_add(graph, to, at / 8 + i);
             }

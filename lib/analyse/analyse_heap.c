@@ -59,10 +59,9 @@ static void block_add(struct heap *heap, uint64_t address, uint32_t kind)
     const uint64_t big = heap->region + at->big_at +
                          (in_region >> at->unit_shift) * at->big_bytes;
     const uint64_t words =
-        kind == at->big ? big
-        : kind == at->side
-            ? heap->side + (in_region >> at->granule_shift) * 16
-            : address - at->header_bytes;
+        kind == at->big    ? big
+        : kind == at->side ? heap->side + (in_region >> at->granule_shift) * 16
+                           : address - at->header_bytes;
     const uint64_t first = analyse_word(image, words);
     const uint64_t second = analyse_word(image, words + 8);
     const uint32_t flags = (uint32_t)(second >> at->flags_shift);
@@ -70,20 +69,18 @@ static void block_add(struct heap *heap, uint64_t address, uint32_t kind)
         return;
     image->blocks =
         analyse_grow(image->blocks, image->blocks_count, sizeof *image->blocks);
-    struct tt_record_block *const block =
-        &image->blocks[image->blocks_count++];
+    struct tt_record_block *const block = &image->blocks[image->blocks_count++];
     *block = (struct tt_record_block){
         .address = address,
-        .size = kind == at->big ? analyse_word(image, big + at->big_size_at)
-                                : second >> at->size_shift &
-                                      ((1u << (at->flags_shift -
-                                               at->size_shift)) - 1),
+        .size = kind == at->big
+                    ? analyse_word(image, big + at->big_size_at)
+                    : second >> at->size_shift &
+                          ((1u << (at->flags_shift - at->size_shift)) - 1),
         .serial = first >> at->epoch_bits,
         .epoch = (uint32_t)(first & ((1u << at->epoch_bits) - 1)),
         .stack = (uint32_t)(second & ((1u << at->stack_bits) - 1)),
-        .thread =
-            (uint32_t)(second >> at->thread_shift &
-                       ((1u << (at->size_shift - at->thread_shift)) - 1)),
+        .thread = (uint32_t)(second >> at->thread_shift &
+                             ((1u << (at->size_shift - at->thread_shift)) - 1)),
         .flags = (uint16_t)flags,
     };
     if (block->stack > heap->stacks_max)
@@ -127,8 +124,8 @@ static void blocks_read(struct heap *heap)
                                    (uint64_t)heap->at.regions + 8 * index)
                     : 0;
             if (heap->region) {
-                heap->side = analyse_word(heap->image,
-                                          heap->region + heap->at.side_at);
+                heap->side =
+                    analyse_word(heap->image, heap->region + heap->at.side_at);
                 shadow_read(heap, at, end);
             }
             at = end;
@@ -140,11 +137,11 @@ static void stack_read(struct heap *heap, uint32_t id)
 {
     struct analyse_image *const image = heap->image;
     const struct tt_heap_record *const at = &heap->at;
-    const uint64_t chunk = analyse_word(
-        image, (uint64_t)at->stack_chunks + 8 * (id >> at->chunk_bits));
+    const uint64_t chunk = analyse_word(image, (uint64_t)at->stack_chunks +
+                                                   8 * (id >> at->chunk_bits));
     const uint64_t stack =
-        chunk ? analyse_word(
-                    image, chunk + 8 * (id & ((1u << at->chunk_bits) - 1)))
+        chunk ? analyse_word(image,
+                             chunk + 8 * (id & ((1u << at->chunk_bits) - 1)))
               : 0;
     uint32_t depth = 0;
     if (!stack ||

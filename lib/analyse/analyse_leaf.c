@@ -252,10 +252,10 @@ static bool part_find(struct descent *descent, struct analyse_type *type,
     descent->nesting++;
     if (type->kind == TYPE_ARRAY && type->to->size) {
         char index[32];
-        path_add(descent, index,
-                 (size_t)snprintf(index, sizeof index, "[%llu]",
-                                  (unsigned long long)(offset /
-                                                       type->to->size)));
+        path_add(
+            descent, index,
+            (size_t)snprintf(index, sizeof index, "[%llu]",
+                             (unsigned long long)(offset / type->to->size)));
         if (part_find(descent, type->to, offset % type->to->size, part))
             return true;
     }
@@ -305,9 +305,8 @@ int analyse_type_fit(struct analyse_type *type, uint64_t size)
         return open && size >= open->offset && size + 16 > type->size ? 70 : 0;
     }
     if (!analyse_type_is_aggregate(type))
-        return type->kind == TYPE_POINTER
-                   ? (size % type->size == 0 ? 60 : 0)
-                   : (size % type->size == 0 ? 30 : 10);
+        return type->kind == TYPE_POINTER ? (size % type->size == 0 ? 60 : 0)
+                                          : (size % type->size == 0 ? 30 : 10);
     if (type->size == size)
         return 100;
     if (analyse_type_is_flexible(type))

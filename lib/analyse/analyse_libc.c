@@ -50,8 +50,9 @@ static uint32_t text_add(struct analyse_image *image, const char *text)
 static uint32_t module_flags(const char *path)
 {
     const char *const name = analyse_base_name(path);
-    static const char *const libc[] = { "libc.so", "libc-2.", "ld-linux", "ld-2.",
-                                        "libm.so", "libm-2.", "libpthread" };
+    static const char *const libc[] = { "libc.so",   "libc-2.", "ld-linux",
+                                        "ld-2.",     "libm.so", "libm-2.",
+                                        "libpthread" };
     if (name_starts(name, "libtether") || name_starts(name, "libmimalloc"))
         return TT_MODULE_TOOL;
     for (size_t i = 0; i < sizeof libc / sizeof *libc; i++)
@@ -166,7 +167,8 @@ static void tls_numbers(struct libc *libc)
     struct analyse_image *const image = libc->image;
     const uint64_t debug = debug_list(image);
     uint64_t map =
-        debug ? analyse_word(image, debug + offsetof(struct r_debug, r_map)) : 0;
+        debug ? analyse_word(image, debug + offsetof(struct r_debug, r_map))
+              : 0;
     for (int i = 0; map && libc->map_modid && i < MODULES_MAX; i++) {
         const uint64_t bias =
             analyse_word(image, map + offsetof(struct link_map, l_addr));
@@ -197,8 +199,8 @@ static void libc_find(struct libc *libc)
 {
     struct analyse_image *const image = libc->image;
     for (uint32_t i = 0; i < image->modules_count && !libc->code; i++) {
-        const char *const name = analyse_base_name(
-            image->text + image->modules[i].path);
+        const char *const name =
+            analyse_base_name(image->text + image->modules[i].path);
         if (name_starts(name, "libc.so") || name_starts(name, "libc-2."))
             libc->code = analyse_code_of(image, i);
     }
@@ -248,8 +250,8 @@ static void thread_tls(struct libc *libc, uint32_t index)
         const uint64_t at = tls_block(libc, thread, module);
         if (!at || module->flags & TT_MODULE_TOOL)
             continue;
-        struct tt_record_root *const root = analyse_root_add(
-            image, TT_ROOT_TLS, at, at + module->tls_bytes);
+        struct tt_record_root *const root =
+            analyse_root_add(image, TT_ROOT_TLS, at, at + module->tls_bytes);
         if (!root)
             continue;
         root->thread = (int32_t)index;
@@ -276,9 +278,8 @@ static void thread_keys(struct libc *libc, uint32_t index)
                 analyse_word(image, at + libc->seq_at) !=
                     analyse_word(image, libc->keys + libc->key_bytes * key))
                 continue;
-            struct tt_record_root *const root =
-                analyse_root_add(image, TT_ROOT_KEY, at + libc->data_at,
-                                 at + libc->data_at + 8);
+            struct tt_record_root *const root = analyse_root_add(
+                image, TT_ROOT_KEY, at + libc->data_at, at + libc->data_at + 8);
             if (root) {
                 root->thread = (int32_t)index;
                 root->what = key;

@@ -98,8 +98,8 @@ static void variable_add(struct reading *reading, Dwarf_Die *die, bool live,
     if (!dwarf_attr(die, DW_AT_location, &attribute) ||
         dwarf_getlocation_addr(&attribute, reading->link, &ops, &count, 1) !=
             1 ||
-        count == 0 || ops[0].atom == DW_OP_addr ||
-        ops[0].atom == DW_OP_addrx || ops[0].atom == DW_OP_GNU_addr_index)
+        count == 0 || ops[0].atom == DW_OP_addr || ops[0].atom == DW_OP_addrx ||
+        ops[0].atom == DW_OP_GNU_addr_index)
         return; /* nowhere here, or a static one */
     struct analyse_local local = {
         .name = dwarf_diename(die),
@@ -122,8 +122,7 @@ static void base_find(struct reading *reading, Dwarf_Die *function)
     size_t count;
     reading->base = (struct analyse_location){ .kind = VALUE_NONE };
     if (!dwarf_attr_integrate(function, DW_AT_frame_base, &attribute) ||
-        dwarf_getlocation_addr(&attribute, reading->link, &ops, &count, 1) !=
-            1)
+        dwarf_getlocation_addr(&attribute, reading->link, &ops, &count, 1) != 1)
         return;
     struct analyse_machine machine = machine_of(reading, &attribute);
     machine.base = NULL;

@@ -22,7 +22,8 @@ static const char usage[] =
     "       tether-analyse --help | --version\n"
     "\n"
     "Says who holds an object of a process or of a core file, as paths in C\n"
-    "from a named variable: the object at ADDRESS (hexadecimal), or those that\n"
+    "from a named variable: the object at ADDRESS (hexadecimal), or those "
+    "that\n"
     "FUNCTION allocated. Tether must be loaded in the program. The process is\n"
     "stopped for that long.\n"
     "\n"
@@ -217,8 +218,8 @@ int main(int argc, char **argv)
                         ")") < 0;
         if (option_take(&options, argv[i], argv[i + 1], &wrong)) {
             if (wrong)
-                return usage_error(wrong, strncmp(wrong, "--", 2) ? argv[i]
-                                                                  : NULL);
+                return usage_error(wrong,
+                                   strncmp(wrong, "--", 2) ? argv[i] : NULL);
             i++;
         } else if (argv[i][0] == '-') {
             return usage_error("unknown option", argv[i]);

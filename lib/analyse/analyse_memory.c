@@ -199,7 +199,7 @@ uint32_t analyse_node_of(struct analyse_image *image, uint64_t address)
         return NONE;
     const struct tt_record_block *const block = &image->blocks[node];
     return address - block->address < (block->size ? block->size : 1) ? node
-                                                                     : NONE;
+                                                                      : NONE;
 }
 
 /* ---- small look-ups ---- */
@@ -267,10 +267,8 @@ struct tt_record_root *analyse_root_add(struct analyse_image *image,
     image->roots =
         analyse_grow(image->roots, image->roots_count, sizeof *image->roots);
     struct tt_record_root *const root = &image->roots[image->roots_count++];
-    *root = (struct tt_record_root){ .kind = kind,
-                                     .thread = -1,
-                                     .module = -1,
-                                     .start = first,
-                                     .end = last };
+    *root = (struct tt_record_root){
+        .kind = kind, .thread = -1, .module = -1, .start = first, .end = last
+    };
     return root;
 }

@@ -23,8 +23,8 @@ bool analyse_class_holds(enum analyse_class class)
 const char *analyse_class_name(enum analyse_class class)
 {
     static const char *const names[CLASSES] = {
-        "globals", "tls",    "keys",   "closures",  "regions", "threads",
-        "stacks",  "stacks", "registers", "stacks", "stacks",
+        "globals", "tls",    "keys",      "closures", "regions", "threads",
+        "stacks",  "stacks", "registers", "stacks",   "stacks",
     };
     return names[class];
 }
@@ -41,8 +41,8 @@ static void word_of(struct analyse_origin *origin, const char *name,
         leaf.inside == 0 && leaf.type->size == 8) {
         origin->expression = analyse_text("%s%s", name, path);
         origin->type = leaf.type;
-        origin->weight = leaf.type->kind == TYPE_POINTER ? WEIGHT_POINTER
-                                                         : WEIGHT_NUMBER;
+        origin->weight =
+            leaf.type->kind == TYPE_POINTER ? WEIGHT_POINTER : WEIGHT_NUMBER;
         origin->is_variable = path[0] == '\0';
         return;
     }
@@ -50,9 +50,8 @@ static void word_of(struct analyse_origin *origin, const char *name,
     if (offset == 0)
         origin->expression = analyse_text("*(void **)&%s", name);
     else
-        origin->expression =
-            analyse_text("*(void **)((char *)&%s+%llu)", name,
-                         (unsigned long long)offset);
+        origin->expression = analyse_text("*(void **)((char *)&%s+%llu)", name,
+                                          (unsigned long long)offset);
 }
 
 static const char *declared_text(const char *file, int line)
@@ -92,9 +91,8 @@ static void of_module(struct analyse_image *image, struct analyse_types *types,
         variable.function ? analyse_text(" of %s", variable.function) : "";
     origin->where = analyse_text(
         "%s `%s`%s%s%s%s", kind, variable.name, of,
-        variable.type
-            ? declared_text(variable.file, variable.line)
-            : analyse_text(", %s", analyse_code_name(image, module)),
+        variable.type ? declared_text(variable.file, variable.line)
+                      : analyse_text(", %s", analyse_code_name(image, module)),
         variable.type ? "" : ", no debug information", thread);
 }
 
@@ -122,10 +120,10 @@ static void of_key(struct analyse_image *image, struct analyse_types *types,
     const char *const made = code_text(image, root->made, true);
     origin->expression = analyse_text("pthread_getspecific(%llu)",
                                       (unsigned long long)root->what);
-    origin->where = analyse_text(
-        "key %llu%s%s%s", (unsigned long long)root->what,
-        made ? ", made at " : "", made ? made : "",
-        analyse_thread_text(image, types, (uint32_t)root->thread));
+    origin->where =
+        analyse_text("key %llu%s%s%s", (unsigned long long)root->what,
+                     made ? ", made at " : "", made ? made : "",
+                     analyse_thread_text(image, types, (uint32_t)root->thread));
     origin->weight = WEIGHT_WORD;
 }
 
@@ -136,10 +134,10 @@ static void of_closure(struct analyse_image *image,
     const char *const calls = code_text(image, root->what, false);
     const char *const made = code_text(image, root->made, true);
     origin->expression = "closure->user_data";
-    origin->where = analyse_text(
-        "libffi closure that calls %s%s%s%s", calls ? "`" : "a function",
-        calls ? analyse_text("%s`", calls) : "", made ? ", made at " : "",
-        made ? made : "");
+    origin->where = analyse_text("libffi closure that calls %s%s%s%s",
+                                 calls ? "`" : "a function",
+                                 calls ? analyse_text("%s`", calls) : "",
+                                 made ? ", made at " : "", made ? made : "");
     origin->weight = WEIGHT_WORD;
 }
 
@@ -191,20 +189,20 @@ const char *analyse_thread_text(struct analyse_image *image,
     return name;
 }
 
-static const struct analyse_local *
-local_at(const struct analyse_walk *walk, const struct analyse_start *start,
-         bool live)
+static const struct analyse_local *local_at(const struct analyse_walk *walk,
+                                            const struct analyse_start *start,
+                                            bool live)
 {
     for (size_t i = 0; i < walk->locals_count; i++) {
         const struct analyse_local *const local = &walk->locals[i];
         if (local->live != live)
             continue;
-        if (start->slot ? start->slot >= local->start &&
-                              start->slot - local->start < local->size
-                        : local->reg == start->reg &&
-                              (walk->asker == NONE
-                                   ? local->start == WHERE_REGISTER
-                                   : local->frame == walk->asker))
+        if (start->slot
+                ? start->slot >= local->start &&
+                      start->slot - local->start < local->size
+                : local->reg == start->reg &&
+                      (walk->asker == NONE ? local->start == WHERE_REGISTER
+                                           : local->frame == walk->asker))
             return local;
     }
     return NULL;
@@ -226,9 +224,8 @@ static void of_local(struct analyse_image *image, struct analyse_types *types,
 {
     const uint32_t thread = (uint32_t)image->roots[start->root].thread;
     const uint64_t offset =
-        local->offset + (start->slot && local->reg == NONE
-                             ? start->slot - local->start
-                             : 0);
+        local->offset +
+        (start->slot && local->reg == NONE ? start->slot - local->start : 0);
     word_of(origin, local->name, local->type, offset, local->type->size);
     origin->name = local->name;
     const char *const in_register =
@@ -263,13 +260,11 @@ static void of_word(struct analyse_image *image, struct analyse_types *types,
     origin->weight = WEIGHT_UNNAMED;
     if (!start->slot) {
         origin->class = CLASS_REGISTERS;
-        origin->expression =
-            analyse_text("$%s", start->reg < REGISTERS
-                                    ? register_names[start->reg]
-                                    : "register");
-        origin->where =
-            analyse_text("register %%%s in %s%s", origin->expression + 1,
-                         function, text);
+        origin->expression = analyse_text(
+            "$%s",
+            start->reg < REGISTERS ? register_names[start->reg] : "register");
+        origin->where = analyse_text("register %%%s in %s%s",
+                                     origin->expression + 1, function, text);
         return;
     }
     origin->class = CLASS_WORDS;

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FOLD_MIN    3 /* repetitions */
-#define PERIOD_MAX  3 /* steps that repeat together */
+#define FOLD_MIN       3 /* repetitions */
+#define PERIOD_MAX     3 /* steps that repeat together */
 #define EXPRESSION_MAX 780
 
 /* One step: 'before' what is there, and 'behind' it. */
@@ -86,12 +86,10 @@ static struct piece piece_cast(const struct analyse_type *type, int64_t back,
 static struct piece piece_container(const struct analyse_type *type,
                                     const char *member, const char *path)
 {
-    return (struct piece){
-        "container_of(",
-        analyse_text(", %s, %s)%s", analyse_type_text(type), member + 1,
-                     path_behind(path)),
-        ""
-    };
+    return (struct piece){ "container_of(",
+                           analyse_text(", %s, %s)%s", analyse_type_text(type),
+                                        member + 1, path_behind(path)),
+                           "" };
 }
 
 /* The value points to a part of the block: a link in a list, a base class. */
@@ -146,11 +144,10 @@ static struct piece piece_of(struct writer *writer, uint32_t node,
         return piece_raw((int64_t)(offset - delta));
     struct analyse_type *const next =
         leaf.type->kind == TYPE_POINTER ? leaf.type->to : NULL;
-    const int64_t element =
-        (int64_t)index - (int64_t)(delta / type->size);
+    const int64_t element = (int64_t)index - (int64_t)(delta / type->size);
     if (to == type && delta % type->size == 0) {
-        piece = (struct piece){ "", path_behind(element_path(element, path)),
-                                "" };
+        piece =
+            (struct piece){ "", path_behind(element_path(element, path)), "" };
     } else {
         writer->to = to;
         if (!piece_of_part(writer, type, delta, offset, path, &piece))
@@ -232,8 +229,8 @@ static const char *pieces_put(const struct piece *pieces, size_t count,
                               const char *inside)
 {
     for (size_t i = 0; i < count; i++)
-        inside = analyse_text("%s%s%s", pieces[i].before, inside,
-                              pieces[i].behind);
+        inside =
+            analyse_text("%s%s%s", pieces[i].before, inside, pieces[i].behind);
     return inside;
 }
 
@@ -257,8 +254,7 @@ static const char *step_text(const struct piece *pieces, size_t count,
 static void hop_add(struct analyse_path *path, struct analyse_search *search,
                     const char *step, uint32_t node, const char *note)
 {
-    path->hops =
-        analyse_grow(path->hops, path->hops_count, sizeof *path->hops);
+    path->hops = analyse_grow(path->hops, path->hops_count, sizeof *path->hops);
     path->hops[path->hops_count++] = (struct analyse_hop){
         .step = step,
         .type = node_type(search, node),
@@ -286,9 +282,9 @@ static void fold(struct writer *writer, const struct analyse_found *found,
             text = analyse_text("%s%s", text,
                                 step_text(&pieces[i], period, times));
         else
-            text = analyse_text("{%s x%zu, from %s}",
-                                pieces_put(&pieces[i], period, "_"), times,
-                                text);
+            text =
+                analyse_text("{%s x%zu, from %s}",
+                             pieces_put(&pieces[i], period, "_"), times, text);
         const size_t last = i + period * times - 1;
         hop_add(path, writer->search, step_text(&pieces[i], period, times),
                 found->steps[last].node, pieces[i].note);
@@ -306,10 +302,10 @@ static uint32_t path_hash(const char *text)
     bool number = false;
     for (const char *at = text; *at; at++) {
         /* A digit is part of a name behind a letter, else it counts. */
-        const bool starts = isdigit((unsigned char)*at) &&
-                            (at == text || (!isalnum((unsigned char)at[-1]) &&
-                                            at[-1] != '_') ||
-                             (at[-1] == 'x' && at > text + 1 && at[-2] == ' '));
+        const bool starts =
+            isdigit((unsigned char)*at) &&
+            (at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_') ||
+             (at[-1] == 'x' && at > text + 1 && at[-2] == ' '));
         number = isdigit((unsigned char)*at) && (number || starts);
         if (!number)
             hash = (hash ^ (unsigned char)*at) * 0x01000193u;

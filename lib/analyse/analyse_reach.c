@@ -30,10 +30,9 @@ static const char *bridge_text(struct analyse_search *search,
     const int bridge = analyse_search_bridge(search, found);
     if (bridge < 0)
         return NULL;
-    const char *const rest =
-        doubtful       ? " leaves only words that may be dead"
-        : holders == 1 ? " frees it; no other holder"
-                       : " frees it";
+    const char *const rest = doubtful ? " leaves only words that may be dead"
+                             : holders == 1 ? " frees it; no other holder"
+                                            : " frees it";
     return analyse_text("cutting `%s`%s", path->steps[bridge], rest);
 }
 
@@ -71,8 +70,8 @@ static void paths_gather(struct analyse_search *search, size_t wanted,
            analyse_search_next(search, &gather->found[gather->count])) {
         const struct analyse_origin *origin;
         struct analyse_found *const found = &gather->found[gather->count];
-        const bool holds = analyse_class_holds(
-            analyse_search_class(search, found, &origin));
+        const bool holds =
+            analyse_class_holds(analyse_search_class(search, found, &origin));
         if (gather->count < wanted || holds)
             analyse_path_make(search, found, &gather->paths[gather->count]);
         gather->holders += holds;
@@ -107,9 +106,9 @@ void analyse_reach_why(struct analyse_reach *reach,
     paths_gather(search, wanted, gather);
     answer->type = analyse_target_type(search);
     answer->own = own_text(search);
-    answer->verdict = gather->holders   ? "held"
-                      : gather->count   ? "ambiguous"
-                                        : "lost";
+    answer->verdict = gather->holders ? "held"
+                      : gather->count ? "ambiguous"
+                                      : "lost";
     answer->paths = gather->paths;
     answer->paths_count = gather->count < wanted ? gather->count : wanted;
     /* Words that may be dead say little beside holders. */

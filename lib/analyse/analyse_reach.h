@@ -19,11 +19,11 @@ void analyse_reach_begin(struct analyse_reach *reach,
 struct analyse_answer {
     const char *type;
     const char *verdict;
-    const char *own;  /* a sentence on the asker's variable; NULL: none */
-    const char *cut;  /* a sentence; NULL: nothing to say */
+    const char *own; /* a sentence on the asker's variable; NULL: none */
+    const char *cut; /* a sentence; NULL: nothing to say */
     struct analyse_path *paths;
     size_t paths_count;
-    size_t more;      /* disjoint paths that are not among them */
+    size_t more; /* disjoint paths that are not among them */
 };
 
 void analyse_reach_why(struct analyse_reach *reach,

@@ -23,8 +23,7 @@ static void *section_copy(const struct record *record,
 {
     const struct tt_record_place *const place = &record->header->sections[kind];
     *count = 0;
-    if (place->count == 0 || place->size == 0 ||
-        place->offset > record->size ||
+    if (place->count == 0 || place->size == 0 || place->offset > record->size ||
         place->count > (record->size - place->offset) / place->size)
         return NULL;
     char *const items = analyse_alloc(place->count * size + 1);
@@ -38,8 +37,8 @@ static void *section_copy(const struct record *record,
     return items;
 }
 
-#define SECTION(field, kind)                                                  \
-    (image->field = section_copy(record, kind, sizeof *image->field,          \
+#define SECTION(field, kind)                                         \
+    (image->field = section_copy(record, kind, sizeof *image->field, \
                                  &image->field##_count))
 
 static void sections_read(struct analyse_image *image,
@@ -55,8 +54,7 @@ static void sections_read(struct analyse_image *image,
     SECTION(questions, TT_RECORD_QUESTIONS);
     SECTION(slots, TT_RECORD_SLOTS);
     SECTION(hidden, TT_RECORD_HIDDEN);
-    image->text =
-        section_copy(record, TT_RECORD_TEXT, 1, &image->text_bytes);
+    image->text = section_copy(record, TT_RECORD_TEXT, 1, &image->text_bytes);
     char *const maps = section_copy(record, TT_RECORD_MAPS, 1, &maps_bytes);
     FILE *const lines = maps ? fmemopen(maps, maps_bytes, "r") : NULL;
     if (lines) {
@@ -74,8 +72,7 @@ const char *analyse_image_record(struct analyse_image *image, int memory_fd,
         (size_t)status.st_size < sizeof *record.header)
         return "there is no record";
     record.size = (size_t)status.st_size;
-    record.bytes =
-        mmap(NULL, record.size, PROT_READ, MAP_SHARED, record_fd, 0);
+    record.bytes = mmap(NULL, record.size, PROT_READ, MAP_SHARED, record_fd, 0);
     if (record.bytes == MAP_FAILED)
         return "the record cannot be mapped";
     record.header = (const void *)record.bytes;

@@ -21,8 +21,8 @@
 static bool slot_counts(const struct tt_record_question *question,
                         uint64_t slot)
 {
-    return question->kind != TT_QUESTION_BESIDE ||
-           slot < question->not_start || slot >= question->not_end;
+    return question->kind != TT_QUESTION_BESIDE || slot < question->not_start ||
+           slot >= question->not_end;
 }
 
 static bool start_counts(const struct analyse_search *search,
@@ -126,8 +126,7 @@ static int pointer_weight(struct analyse_search *search,
                           uint32_t node)
 {
     struct analyse_type *const type = search->typing->typed[node].type;
-    const uint64_t delta =
-        value - search->graph->image->blocks[node].address;
+    const uint64_t delta = value - search->graph->image->blocks[node].address;
     if (to->kind == TYPE_VOID || to->kind == TYPE_NUMBER)
         return delta == 0 ? 2 : 5;
     if (to == type && type->size && delta % type->size == 0)
@@ -265,8 +264,8 @@ static void path_read(struct analyse_search *search, const struct run *run,
             step->value = graph->starts[search->starts[came->via]].value;
             break;
         }
-        step->slot = graph->image->blocks[came->from].address +
-                     (uint64_t)came->via * 8;
+        step->slot =
+            graph->image->blocks[came->from].address + (uint64_t)came->via * 8;
         step->value = analyse_word(graph->image, step->slot);
         node = came->from;
     }
@@ -281,11 +280,11 @@ bool analyse_search_next(struct analyse_search *search,
         run.distance = analyse_alloc((nodes + 1) * sizeof *run.distance);
         run.came = analyse_alloc((nodes + 1) * sizeof *run.came);
     }
-    for (int class = 0; class < CLASSES; class++) {
+    for (int class = 0; class < CLASSES; class ++) {
         bool any = false;
         for (size_t i = 0; i < search->starts_count && !any; i++)
             any = (int)search->origins[i].class == class && !search->used[i];
-        if (!any || !class_run(search, &run, (enum analyse_class)class))
+        if (!any || !class_run(search, &run, (enum analyse_class) class))
             continue;
         path_read(search, &run, found);
         search->used[found->start] = 1;

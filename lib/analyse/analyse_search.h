@@ -33,7 +33,7 @@ struct analyse_search {
     struct analyse_origin *origins; /* of each of 'starts' */
     uint8_t *blocked;               /* nodes of earlier paths */
     uint8_t *used;                  /* starts of earlier paths */
-    struct analyse_start *own; /* the asker's variable, NULL: none */
+    struct analyse_start *own;      /* the asker's variable, NULL: none */
     struct analyse_origin own_origin;
 };
 

@@ -21,13 +21,13 @@
 bool analyse_source_is_wrapper(const char *function)
 {
     static const char *const names[] = {
-        "malloc",        "calloc",          "realloc",     "xmalloc",
-        "xcalloc",       "xrealloc",        "xzalloc",     "zmalloc",
-        "g_malloc",      "g_malloc0",       "g_realloc",   "g_malloc_n",
-        "g_malloc0_n",   "g_realloc_n",     "g_slice_alloc", "g_slice_alloc0",
-        "safe_malloc",   "safe_calloc",     "my_malloc",   "mem_alloc",
-        "operator new",  "operator new[]",  "reallocarray", "memalign",
-        "aligned_alloc", "posix_memalign",  "strdup",      "strndup",
+        "malloc",        "calloc",         "realloc",       "xmalloc",
+        "xcalloc",       "xrealloc",       "xzalloc",       "zmalloc",
+        "g_malloc",      "g_malloc0",      "g_realloc",     "g_malloc_n",
+        "g_malloc0_n",   "g_realloc_n",    "g_slice_alloc", "g_slice_alloc0",
+        "safe_malloc",   "safe_calloc",    "my_malloc",     "mem_alloc",
+        "operator new",  "operator new[]", "reallocarray",  "memalign",
+        "aligned_alloc", "posix_memalign", "strdup",        "strndup",
         "g_strdup",      "xstrdup",
     };
     for (size_t i = 0; function && i < sizeof names / sizeof *names; i++)
@@ -131,8 +131,8 @@ static bool scope_open(struct analyse_image *image, struct analyse_types *types,
         Dwarf_Die lines = code->units[i].lines, die = code->units[i].die;
         if (dwarf_haspc(&lines, link) <= 0)
             continue;
-        *scope = (struct scope){ .types = types,
-                                 .is_cxx = code->units[i].is_cxx };
+        *scope =
+            (struct scope){ .types = types, .is_cxx = code->units[i].is_cxx };
         scope->count = dwarf_getscopes(&die, link, &scope->scopes);
         return scope->count > 0;
     }
@@ -266,8 +266,8 @@ static struct analyse_type *sizeof_find(struct analyse_types *types,
 static struct analyse_type *named_find(struct analyse_types *types,
                                        const char *text)
 {
-    static const char *const forms[] = { "new ",        "g_new(",
-                                         "g_new0(",     "g_slice_new(",
+    static const char *const forms[] = { "new ",          "g_new(",
+                                         "g_new0(",       "g_slice_new(",
                                          "g_slice_new0(", "make_unique<",
                                          "make_shared<" };
     char name[256];
@@ -305,11 +305,9 @@ static struct analyse_type *assigned_find(const struct scope *scope,
                : NULL;
 }
 
-static struct analyse_type *place_type(struct analyse_image *image,
-                                       struct analyse_types *types,
-                                       uint64_t address,
-                                       const struct analyse_place *place,
-                                       bool *passes_on)
+static struct analyse_type *
+place_type(struct analyse_image *image, struct analyse_types *types,
+           uint64_t address, const struct analyse_place *place, bool *passes_on)
 {
     struct text text;
     struct scope scope = { .types = types };

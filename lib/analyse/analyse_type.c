@@ -95,7 +95,8 @@ static bool die_type(Dwarf_Die *die, Dwarf_Die *type)
            dwarf_formref_die(&attribute, type);
 }
 
-/* Takes qualifiers and typedefs off; 'alias' becomes the last typedef's name. */
+/* Takes qualifiers and typedefs off; 'alias' becomes the last typedef's name.
+ */
 static bool die_peel(Dwarf_Die *die, const char **alias)
 {
     for (int i = 0; i < PEEL_MAX; i++) {
@@ -125,7 +126,8 @@ static const char *struct_name(Dwarf_Die *die, const char *alias, bool is_cxx)
     if (is_cxx)
         return analyse_name_qualified(die, bare);
     return analyse_text(
-        "%s %s", dwarf_tag(die) == DW_TAG_union_type ? "union" : "struct", bare);
+        "%s %s", dwarf_tag(die) == DW_TAG_union_type ? "union" : "struct",
+        bare);
 }
 
 static uint64_t text_hash(uint64_t hash, const char *text)
@@ -183,8 +185,8 @@ static struct analyse_type *struct_read(struct analyse_types *types,
                                         struct analyse_type *type,
                                         const char *alias)
 {
-    type->kind = dwarf_tag(&type->die) == DW_TAG_union_type ? TYPE_UNION
-                                                            : TYPE_STRUCT;
+    type->kind =
+        dwarf_tag(&type->die) == DW_TAG_union_type ? TYPE_UNION : TYPE_STRUCT;
     type->name = struct_name(&type->die, alias, type->is_cxx);
     if (die_is_declaration(&type->die)) {
         struct analyse_type *const whole =
@@ -356,8 +358,8 @@ struct analyse_type *analyse_type_named(struct analyse_types *types,
         for (uint32_t i = 0; i < image->modules_count; i++) {
             struct analyse_code *const code = analyse_code_of(image, i);
             for (size_t j = 0; j < code->units_count; j++)
-                named_gather(types, &code->units[j].die,
-                             code->units[j].is_cxx, 0);
+                named_gather(types, &code->units[j].die, code->units[j].is_cxx,
+                             0);
         }
         qsort(types->named, types->named_count, sizeof *types->named, by_name);
     }

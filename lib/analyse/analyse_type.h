@@ -10,9 +10,9 @@
 
 enum analyse_kind {
     TYPE_VOID,
-    TYPE_NUMBER,   /* numbers, characters, enumerations */
-    TYPE_POINTER,  /* references too */
-    TYPE_STRUCT,   /* classes too */
+    TYPE_NUMBER,  /* numbers, characters, enumerations */
+    TYPE_POINTER, /* references too */
+    TYPE_STRUCT,  /* classes too */
     TYPE_UNION,
     TYPE_ARRAY,
     TYPE_FUNCTION,
@@ -26,8 +26,8 @@ struct analyse_field {
 
 struct analyse_type {
     enum analyse_kind kind;
-    const char *name; /* 'struct job'; NULL: has none */
-    uint64_t size;    /* bytes; 0: not known */
+    const char *name;        /* 'struct job'; NULL: has none */
+    uint64_t size;           /* bytes; 0: not known */
     struct analyse_type *to; /* of a pointer or an array's element */
     uint64_t count;          /* of an array; 0: flexible */
     bool is_opaque;          /* declared, and defined nowhere */

@@ -64,8 +64,7 @@ void analyse_typing_pointer(struct analyse_typing *typing,
 
 bool analyse_typing_leaf(struct analyse_typing *typing, uint32_t node,
                          uint64_t offset, const struct analyse_type *want,
-                         struct analyse_leaf *leaf, uint64_t *index,
-                         char *path)
+                         struct analyse_leaf *leaf, uint64_t *index, char *path)
 {
     struct analyse_type *const type = typing->typed[node].type;
     const uint64_t size = typing->image->blocks[node].size;

@@ -14,12 +14,12 @@
 
 struct tt_heap_record {
     char magic[16];
-    const void *regions;       /* region_table: a pointer for each region */
-    const void *stack_chunks;  /* tt_stack_chunks */
-    uint64_t regions_max;      /* entries of region_table */
-    uint64_t shadow_bytes;     /* a region begins with its shadow */
-    uint64_t big_at;           /* offset of the big headers in a region */
-    uint64_t side_at;          /* offset of the pointer to words beside */
+    const void *regions;      /* region_table: a pointer for each region */
+    const void *stack_chunks; /* tt_stack_chunks */
+    uint64_t regions_max;     /* entries of region_table */
+    uint64_t shadow_bytes;    /* a region begins with its shadow */
+    uint64_t big_at;          /* offset of the big headers in a region */
+    uint64_t side_at;         /* offset of the pointer to words beside */
     uint32_t region_shift, unit_shift, granule_shift;
     uint32_t header_bytes;     /* before a small block */
     uint32_t big_bytes;        /* of one big header */
@@ -28,8 +28,8 @@ struct tt_heap_record {
     uint32_t epoch_bits;       /* word 0: serial above the epoch */
     uint32_t stack_bits;       /* word 1: stack, thread, size, flags */
     uint32_t thread_shift, size_shift, flags_shift;
-    uint32_t tool;             /* a flag: no block of the program's */
-    uint32_t chunk_bits;       /* stacks in a chunk */
+    uint32_t tool;                /* a flag: no block of the program's */
+    uint32_t chunk_bits;          /* stacks in a chunk */
     uint32_t depth_at, frames_at; /* offsets in a stack */
 };
 
