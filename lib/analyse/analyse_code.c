@@ -126,7 +126,7 @@ static bool symbols_read(struct analyse_code *code, Elf *elf, GElf_Word type)
 }
 
 const struct analyse_datum *analyse_code_data(struct analyse_code *code,
-                                               uint64_t link, bool is_tls)
+                                              uint64_t link, bool is_tls)
 {
     const struct analyse_datum *best = NULL;
     if (!code->symbols_known) {

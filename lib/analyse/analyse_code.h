@@ -48,7 +48,7 @@ const char *analyse_code_name(struct analyse_image *image, uint32_t module);
 
 /* Finds the symbol of data that covers a link address (or offset in TLS). */
 const struct analyse_datum *analyse_code_data(struct analyse_code *code,
-                                               uint64_t link, bool is_tls);
+                                              uint64_t link, bool is_tls);
 
 /* Finds an exported symbol; 0 if there is none. Link address. */
 uint64_t analyse_code_export(struct analyse_code *code, const char *name);

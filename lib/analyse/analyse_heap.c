@@ -108,6 +108,16 @@ static void shadow_read(struct heap *heap, uint64_t start, uint64_t end)
     }
 }
 
+/* Where a region's tables are; 0: there is none. */
+static uint64_t region_of(struct heap *heap, uint64_t index)
+{
+    const uint64_t bias =
+        index < heap->at.regions_max
+            ? analyse_word(heap->image, (uint64_t)heap->at.regions + 8 * index)
+            : 0;
+    return bias ? bias + index * heap->at.shadow_bytes : 0;
+}
+
 static void blocks_read(struct heap *heap)
 {
     const struct analyse_input *const maps = &heap->image->maps;
@@ -118,11 +128,7 @@ static void blocks_read(struct heap *heap)
             const uint64_t next = (at & ~(bytes - 1)) + bytes;
             const uint64_t end = next < map->end ? next : map->end;
             const uint64_t index = at >> heap->at.region_shift;
-            heap->region =
-                index < heap->at.regions_max
-                    ? analyse_word(heap->image,
-                                   (uint64_t)heap->at.regions + 8 * index)
-                    : 0;
+            heap->region = region_of(heap, index);
             if (heap->region) {
                 heap->side =
                     analyse_word(heap->image, heap->region + heap->at.side_at);

@@ -55,7 +55,8 @@ static const char usage[] =
     "  m MODULE STATE\n"
     "      STATE is debug, nodebug, system (not looked for) or unreadable\n"
     "\n"
-    "The question of 'functions' begins with '" ANALYSE_FUNCTIONS_HELLO "', and\n"
+    "The question of 'functions' begins with '" ANALYSE_FUNCTIONS_HELLO
+    "', and\n"
     "its items are\n"
     "  n NAME           as C has it, or C++, mangled or not\n"
     "The answer has for each name one or more of\n"

@@ -14,9 +14,9 @@
 
 struct tt_heap_record {
     char magic[16];
-    const void *regions;      /* region_table: a pointer for each region */
+    const void *regions;      /* region_bias: a word for each region */
     const void *stack_chunks; /* tt_stack_chunks */
-    uint64_t regions_max;     /* entries of region_table */
+    uint64_t regions_max;     /* entries of region_bias */
     uint64_t shadow_bytes;    /* a region begins with its shadow */
     uint64_t big_at;          /* offset of the big headers in a region */
     uint64_t side_at;         /* offset of the pointer to words beside */
