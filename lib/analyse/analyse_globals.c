@@ -96,25 +96,52 @@ static bool op_offset(Dwarf_Attribute *location, const Dwarf_Op *op,
     }
 }
 
-/* Reads where a variable is. False: not in memory of this kind. */
-static bool location_read(Dwarf_Die *die, struct analyse_variable *variable)
+/* Reads where a variable, or a piece of it, is. False: not in memory of this
+ * kind. */
+static bool ops_read(Dwarf_Attribute *location, const Dwarf_Op *ops,
+                     size_t count, struct analyse_variable *variable)
 {
-    Dwarf_Attribute location;
-    Dwarf_Op *ops;
-    size_t count;
-    if (!dwarf_attr(die, DW_AT_location, &location) ||
-        dwarf_getlocation(&location, &ops, &count) != 0 || count == 0)
+    if (count == 0)
         return false;
     const unsigned last = ops[count - 1].atom;
     if (last == DW_OP_form_tls_address || last == DW_OP_GNU_push_tls_address) {
         variable->is_tls = true;
-        return count == 2 && op_offset(&location, &ops[0], &variable->at);
+        return count == 2 && op_offset(location, &ops[0], &variable->at);
     }
-    if (!op_address(&location, &ops[0], &variable->at))
+    if (!op_address(location, &ops[0], &variable->at))
         return false;
     if (count == 2 && last == DW_OP_plus_uconst)
         variable->at += ops[1].number;
     return count == 1 || (count == 2 && last == DW_OP_plus_uconst);
+}
+
+static void variable_add(struct analyse_code *code,
+                         const struct analyse_variable *variable)
+{
+    code->variables = analyse_grow(code->variables, code->variables_count,
+                                   sizeof *code->variables);
+    code->variables[code->variables_count++] = *variable;
+}
+
+/* An optimiser may have torn a variable to pieces. Returns whether it has. */
+static bool pieces_add(struct analyse_code *code, Dwarf_Attribute *location,
+                       const Dwarf_Op *ops, size_t count,
+                       const struct analyse_variable *whole)
+{
+    uint64_t offset = 0;
+    size_t first = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct analyse_variable piece = *whole;
+        if (ops[i].atom != DW_OP_piece)
+            continue;
+        piece.size = ops[i].number;
+        piece.offset = offset;
+        if (ops_read(location, ops + first, i - first, &piece))
+            variable_add(code, &piece);
+        offset += ops[i].number;
+        first = i + 1;
+    }
+    return first > 0;
 }
 
 /* By the symbol of the same name. */
@@ -143,28 +170,29 @@ static bool symbol_place(struct analyse_code *code,
 static void variable_take(struct analyse_types *types, const struct walk *walk,
                           Dwarf_Die *die)
 {
-    Dwarf_Attribute attribute;
+    Dwarf_Attribute location;
+    Dwarf_Op *ops;
+    size_t count;
     struct analyse_variable variable = { .function = walk->function };
-    if (!dwarf_attr(die, DW_AT_location, &attribute))
-        return;
     const char *const bare = dwarf_diename(die);
-    if (!bare)
+    if (!bare || !dwarf_attr(die, DW_AT_location, &location) ||
+        dwarf_getlocation(&location, &ops, &count) != 0)
         return;
     variable.name = bare;
-    if (!location_read(die, &variable)) {
-        /* A local one, or a thread-local that is not told. */
-        if (!variable.is_tls || !symbol_place(walk->code, &variable))
-            return;
-    }
+    const bool placed = ops_read(&location, ops, count, &variable);
+    const bool in_pieces =
+        !placed && count > 1 && ops[count - 1].atom == DW_OP_piece;
+    /* Else it is a local one, or a thread-local that is not told. */
+    if (!placed && !in_pieces &&
+        !(variable.is_tls && symbol_place(walk->code, &variable)))
+        return;
     if (walk->unit->is_cxx && !walk->function)
         variable.name = analyse_name_qualified(die, bare);
     variable.type = analyse_type_of(types, die, walk->unit->is_cxx);
     variable.size = variable.type->size;
     analyse_declared(walk->unit, die, &variable.file, &variable.line);
-    struct analyse_code *const code = walk->code;
-    code->variables = analyse_grow(code->variables, code->variables_count,
-                                   sizeof *code->variables);
-    code->variables[code->variables_count++] = variable;
+    if (!in_pieces || !pieces_add(walk->code, &location, ops, count, &variable))
+        variable_add(walk->code, &variable);
 }
 
 static void variables_walk(struct analyse_types *types, struct walk walk,
@@ -279,6 +307,7 @@ static size_t name_count(struct analyse_image *image, const char *name)
         const struct analyse_code *const code = &image->codes[i];
         for (size_t j = 0; j < code->variables_count; j++)
             count += !code->variables[j].function &&
+                     code->variables[j].offset == 0 &&
                      !strcmp(code->variables[j].name, name);
     }
     return count;
@@ -287,6 +316,10 @@ static size_t name_count(struct analyse_image *image, const char *name)
 const char *analyse_variable_expression(struct analyse_image *image,
                                         const struct analyse_variable *variable)
 {
+    if (!variable->type && strpbrk(variable->name, ".$@"))
+        return analyse_text("'%s'", variable->name);
+    if (variable->function && strstr(variable->function, "::"))
+        return analyse_text("'%s'::%s", variable->function, variable->name);
     if (variable->function)
         return analyse_text("%s::%s", variable->function, variable->name);
     if (variable->file && name_count(image, variable->name) > 1)

@@ -9,6 +9,7 @@
 
 struct analyse_variable {
     uint64_t at, size; /* link address; of thread-locals offset in the block */
+    uint64_t offset;   /* in the variable, of which this is a piece; else 0 */
     const char *name;
     const char *function; /* of a static in a function, else NULL */
     const char *file;     /* base name, NULL: not known */

@@ -164,6 +164,12 @@ static bool field_descend(struct descent *descent,
 static bool struct_descend(struct descent *descent, struct analyse_type *type,
                            uint64_t offset, uint64_t extent)
 {
+    if (descent->path && analyse_cxx_pointer(type, offset)) {
+        struct descent quiet = *descent;
+        quiet.path = NULL;
+        path_add(descent, ".get()", 6);
+        return struct_descend(&quiet, type, offset, extent);
+    }
     analyse_type_fields(type);
     const struct analyse_field *const open =
         extent > type->size ? open_array(type) : NULL;

@@ -33,11 +33,13 @@ const char *analyse_class_name(enum analyse_class class)
 
 /* The word at 'offset' of a variable: its expression, type and weight. */
 static void word_of(struct analyse_origin *origin, const char *name,
-                    struct analyse_type *type, uint64_t offset, uint64_t size)
+                    struct analyse_type *type, uint64_t offset)
 {
     char path[PATH_BYTES];
     struct analyse_leaf leaf;
-    if (type && analyse_type_leaf(type, offset, size, NULL, &leaf, path) &&
+    if (type &&
+        analyse_type_leaf(type, offset, type->size, origin->want, &leaf,
+                          path) &&
         leaf.inside == 0 && leaf.type->size == 8) {
         origin->expression = analyse_text("%s%s", name, path);
         origin->type = leaf.type;
@@ -82,7 +84,7 @@ static void of_module(struct analyse_image *image, struct analyse_types *types,
         return;
     }
     const char *const name = analyse_variable_expression(image, &variable);
-    word_of(origin, name, variable.type, link - variable.at, variable.size);
+    word_of(origin, name, variable.type, link - variable.at + variable.offset);
     origin->name = name;
     const char *const kind = is_tls              ? "thread-local"
                              : variable.function ? "static"
@@ -226,7 +228,7 @@ static void of_local(struct analyse_image *image, struct analyse_types *types,
     const uint64_t offset =
         local->offset +
         (start->slot && local->reg == NONE ? start->slot - local->start : 0);
-    word_of(origin, local->name, local->type, offset, local->type->size);
+    word_of(origin, local->name, local->type, offset);
     origin->name = local->name;
     const char *const in_register =
         local->reg == NONE
@@ -295,11 +297,13 @@ static void of_stack(struct analyse_image *image, struct analyse_types *types,
 
 struct analyse_origin analyse_origin_of(struct analyse_image *image,
                                         struct analyse_types *types,
-                                        const struct analyse_start *start)
+                                        const struct analyse_start *start,
+                                        const struct analyse_type *want)
 {
     const struct tt_record_root *const root = &image->roots[start->root];
     struct analyse_origin origin = { .class = CLASS_WORDS,
                                      .weight = WEIGHT_UNNAMED,
+                                     .want = want,
                                      .expression = "*(void **)word",
                                      .where = "a word" };
     switch (root->kind) {

@@ -28,19 +28,23 @@ enum analyse_class {
 struct analyse_origin {
     enum analyse_class class;
     int weight;
-    const char *expression;    /* of the word's value */
-    const char *where;         /* 'global `by_age`, cache.c:9' */
-    const char *name;          /* of the variable; NULL: has none */
-    struct analyse_type *type; /* of the word; NULL: not known */
-    bool is_variable;          /* the word is the whole variable */
+    const char *expression;          /* of the word's value */
+    const char *where;               /* 'global `by_age`, cache.c:9' */
+    const char *name;                /* of the variable; NULL: has none */
+    struct analyse_type *type;       /* of the word; NULL: not known */
+    const struct analyse_type *want; /* as asked */
+    bool is_variable;                /* the word is the whole variable */
 };
 
 bool analyse_class_holds(enum analyse_class class);
 const char *analyse_class_name(enum analyse_class class);
 
+/* 'want' is the type of what the word points to, NULL: not known; of a union
+ * it tells the member. */
 struct analyse_origin analyse_origin_of(struct analyse_image *image,
                                         struct analyse_types *types,
-                                        const struct analyse_start *start);
+                                        const struct analyse_start *start,
+                                        const struct analyse_type *want);
 
 /* Adds what callee-saved registers of the asking function hold. */
 void analyse_origin_registers(struct analyse_graph *graph,

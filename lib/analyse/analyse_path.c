@@ -194,6 +194,23 @@ static void pieces_write(struct writer *writer,
     }
 }
 
+/* Vectors are indexed, not looked into. */
+static void vectors_shorten(struct piece *pieces, size_t count)
+{
+    for (size_t i = 0; i + 1 < count; i++) {
+        const char *const behind = pieces[i + 1].behind;
+        const char *const vector =
+            pieces[i + 1].before[0]
+                ? NULL
+                : analyse_cxx_vector(pieces[i].behind, behind);
+        if (!vector)
+            continue;
+        pieces[i].behind = vector;
+        if (behind[0] == '-')
+            pieces[i + 1].behind = analyse_text("[0].%s", behind + 2);
+    }
+}
+
 /* ---- folding ---- */
 
 static bool pieces_are_same(const struct piece *a, const struct piece *b,
@@ -335,6 +352,7 @@ void analyse_path_make(struct analyse_search *search,
                                    .kind = analyse_class_name(class),
                                    .holds = analyse_class_holds(class) };
     pieces_write(&writer, found, origin);
+    vectors_shorten(writer.pieces, found->count);
     path->steps = analyse_alloc(found->count * sizeof *path->steps);
     for (size_t i = 0; i < found->count; i++)
         path->steps[i] = step_text(&writer.pieces[i], 1, 1);

@@ -36,6 +36,7 @@ static const char *bridge_text(struct analyse_search *search,
     return analyse_text("cutting `%s`%s", path->steps[bridge], rest);
 }
 
+/* The last words of all paths together, if that is proved to be enough. */
 static const char *set_text(struct analyse_search *search,
                             const struct analyse_found *found,
                             const struct analyse_path *paths, size_t count,
@@ -49,7 +50,7 @@ static const char *set_text(struct analyse_search *search,
                             i == 0           ? ""
                             : i + 1 == count ? " and"
                                              : ",",
-                            paths[i].steps[found[i].count - 1]);
+                            paths[i].expression);
     return analyse_text("%s together%s", text,
                         doubtful ? " leaves only words that may be dead"
                                  : " frees it");
@@ -149,7 +150,7 @@ void analyse_reach_slot(struct analyse_reach *reach, uint64_t slot,
     *where = "a word that nothing leads to";
     if (start_at(reach->image, slot, &start)) {
         const struct analyse_origin origin =
-            analyse_origin_of(reach->image, reach->types, &start);
+            analyse_origin_of(reach->image, reach->types, &start, NULL);
         *expression = origin.expression;
         *where = origin.where;
         return;

@@ -65,7 +65,7 @@ static void starts_gather(struct analyse_search *search)
             continue;
         list[count].start = i;
         list[count].origin =
-            analyse_origin_of(graph->image, search->types, start);
+            analyse_origin_of(graph->image, search->types, start, NULL);
         if (list[count].origin.class == CLASS_ASKER &&
             start->to == search->target) {
             if (!search->own) {
@@ -85,6 +85,22 @@ static void starts_gather(struct analyse_search *search)
     }
     search->starts_count = count;
     free(list);
+}
+
+/* Members of unions, now that the types are known of what they point to. */
+static void origins_refine(struct analyse_search *search)
+{
+    for (size_t i = 0; i < search->starts_count; i++) {
+        const struct analyse_start *const start =
+            &search->graph->starts[search->starts[i]];
+        struct analyse_type *const want = search->typing->typed[start->to].type;
+        const enum analyse_class class = search->origins[i].class;
+        if (!want)
+            continue;
+        search->origins[i] =
+            analyse_origin_of(search->graph->image, search->types, start, want);
+        search->origins[i].class = class;
+    }
 }
 
 struct analyse_search *
@@ -115,6 +131,7 @@ analyse_search_make(struct analyse_graph *graph, struct analyse_types *types,
                                    start->to);
     }
     analyse_typing_run(search->typing);
+    origins_refine(search);
     return search;
 }
 

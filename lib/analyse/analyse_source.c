@@ -33,7 +33,9 @@ bool analyse_source_is_wrapper(const char *function)
     for (size_t i = 0; function && i < sizeof names / sizeof *names; i++)
         if (!strcmp(function, names[i]))
             return true;
-    return function && !strncmp(function, "__gnu_cxx::new_allocator", 24);
+    /* Templates of the standard library, and the functions made of them. */
+    return function && (!strncmp(function, "std::", 5) ||
+                        !strncmp(function, "__gnu_cxx::", 11));
 }
 
 /* ---- text ---- */
@@ -296,13 +298,59 @@ static struct analyse_type *assigned_find(const struct scope *scope,
     while (at > line && isspace((unsigned char)at[-1]))
         at--;
     const char *start = at;
-    while (start > line && (is_word(start[-1]) || strchr(".->", start[-1])))
+    while (start > line && (is_word(start[-1]) || strchr(".->[]", start[-1])))
         start--;
     struct analyse_type *const type = expression_type(scope, start, &end);
     return type && end == at && type->kind == TYPE_POINTER &&
                    type->to->kind != TYPE_VOID
                ? type->to
                : NULL;
+}
+
+/* 'std::allocator<T>::allocate' and its like say T in their name. */
+static struct analyse_type *allocator_find(struct analyse_types *types,
+                                           const char *function)
+{
+    static const char lead[] = "new_allocator<", end[] = ">::allocate";
+    const char *const start = function ? strstr(function, lead) : NULL;
+    const char *const stop = start ? strstr(start, end) : NULL;
+    if (!stop)
+        return NULL;
+    const char *const name = start + sizeof lead - 1;
+    size_t len = (size_t)(stop - name);
+    while (len > 0 && name[len - 1] == ' ')
+        len--;
+    if (len > 0 && name[len - 1] == '*')
+        return NULL; /* of pointers: what points to the block knows */
+    return analyse_type_named(types, analyse_text("%.*s", (int)len, name));
+}
+
+/* 'job_new(...)': a function that the unit declares to return a pointer. */
+static struct analyse_type *called_find(struct analyse_types *types,
+                                        const struct scope *scope,
+                                        const char *call)
+{
+    char name[128];
+    size_t len = 0;
+    Dwarf_Die unit, child;
+    for (; is_word(call[len]) && len + 1 < sizeof name; len++)
+        name[len] = call[len];
+    name[len] = '\0';
+    if (scope->count == 0 || call[len] != '(' ||
+        !dwarf_diecu(&scope->scopes[0], &unit, NULL, NULL) ||
+        dwarf_child(&unit, &child) != 0)
+        return NULL;
+    do {
+        const char *const is = dwarf_diename(&child);
+        if (dwarf_tag(&child) != DW_TAG_subprogram || !is || strcmp(is, name))
+            continue;
+        struct analyse_type *const type =
+            analyse_type_of(types, &child, scope->is_cxx);
+        return type->kind == TYPE_POINTER && type->to->kind != TYPE_VOID
+                   ? type->to
+                   : NULL;
+    } while (dwarf_siblingof(&child, &child) == 0);
+    return NULL;
 }
 
 static struct analyse_type *
@@ -316,14 +364,17 @@ place_type(struct analyse_image *image, struct analyse_types *types,
         return NULL;
     *passes_on = analyse_source_is_wrapper(place->function) ||
                  returns_void(types, &scope);
-    if (!text_read(place, &text))
-        return NULL;
+    struct analyse_type *type = allocator_find(types, place->function);
+    if (type || !text_read(place, &text))
+        return type;
     const char *const call = text.bytes + text.column;
-    struct analyse_type *type = sizeof_find(types, &scope, call);
+    type = sizeof_find(types, &scope, call);
     if (!type)
         type = named_find(types, text.bytes + text.start);
     if (!type)
         type = assigned_find(&scope, &text);
+    if (!type)
+        type = called_find(types, &scope, call);
     free(scope.scopes);
     return type;
 }

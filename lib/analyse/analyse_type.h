@@ -86,6 +86,19 @@ bool analyse_type_leaf(struct analyse_type *type, uint64_t offset,
 bool analyse_type_part(struct analyse_type *type, uint64_t offset,
                        const struct analyse_type *part, char *path);
 
+/* The class of a C++ object, told by the word at its start, if a pointer to
+ * 'type' leads to it and the class has virtual functions. NULL: not known. */
+struct analyse_type *analyse_type_dynamic(struct analyse_image *image,
+                                          const struct analyse_type *type,
+                                          uint64_t first_word);
+
+/* Is it a smart pointer whose pointer is at this offset: '.get()'? */
+bool analyse_cxx_pointer(const struct analyse_type *type, uint64_t offset);
+
+/* 'v._M_impl._M_start' with an element behind is 'v': the text without the
+ * end, or NULL if it is something else. */
+const char *analyse_cxx_vector(const char *text, const char *behind);
+
 /* How well does a block of 'size' bytes fit an object of this type, 0 (not at
  * all) to 100 (exactly)? */
 int analyse_type_fit(struct analyse_type *type, uint64_t size);

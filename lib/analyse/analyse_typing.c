@@ -56,8 +56,16 @@ void analyse_typing_pointer(struct analyse_typing *typing,
     const struct tt_record_block *const block = &typing->image->blocks[node];
     if (to->kind == TYPE_ARRAY)
         to = to->to;
-    if (value != block->address || to->kind == TYPE_VOID)
+    if (value != block->address || to->kind == TYPE_VOID ||
+        (to->kind == TYPE_POINTER && to->to->kind == TYPE_FUNCTION))
         return;
+    struct analyse_type *const whole = analyse_type_dynamic(
+        typing->image, to, analyse_word(typing->image, block->address));
+    if (whole) {
+        offer(typing, node, whole,
+              analyse_type_fit(whole, block->size) ? 99 : 0, EVIDENCE_POINTER);
+        return;
+    }
     offer(typing, node, to, analyse_type_fit(to, block->size),
           EVIDENCE_POINTER);
 }

@@ -44,6 +44,7 @@ static NOINLINE struct job *job_new(int kind)
 
 void archive_make(void)
 {
+    KEEP(the_queue);
     the_queue = calloc(1, sizeof *the_queue);
     the_queue->head.next = the_queue->head.prev = &the_queue->head;
     for (int i = 0; i < 11; i++) {

@@ -2,12 +2,14 @@
 /*
  * The cases in an executable. See cases.h.
  */
+#define _GNU_SOURCE
 #include "cases.h"
 
 #include <ffi.h>
 #include <glib.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,11 @@ void plain_make(void);
 void case_is(const char *name, const void *object)
 {
     printf("%s\t%p\n", name, object);
+}
+
+void case_means(const char *call, const void *value)
+{
+    printf("=%s\t%p\n", call, value);
 }
 
 NOINLINE void stack_scrub(void)
@@ -66,6 +73,7 @@ static NOINLINE void tree_case(void)
 static NOINLINE struct item **registry_of(int index)
 {
     static struct item *registry[16];
+    KEEP(registry);
     return &registry[index];
 }
 
@@ -306,6 +314,7 @@ static NOINLINE void key_case(void)
     pthread_key_create(&key, NULL);
     pthread_setspecific(key, context);
     case_is("key", context->scratch);
+    case_means("pthread_getspecific", context);
 }
 
 struct message {
@@ -313,10 +322,12 @@ struct message {
     struct item *body;
 };
 
+static volatile bool stops;
+
 static NOINLINE void wait_for_ever(volatile void *argument)
 {
     (void)argument;
-    for (;;)
+    while (!stops)
         pause();
 }
 
@@ -326,6 +337,7 @@ static NOINLINE void *serve(void *unused)
 {
     struct message local[4] = { { .kind = 1 } };
     (void)unused;
+    KEEP(local);
     local[2].body = item_new();
     case_is("variable of a blocked thread", local[2].body);
     stack_scrub();
@@ -352,7 +364,7 @@ static NOINLINE int pump(struct connection *c)
     int sum = c->fd;
     stack_scrub();
     pthread_barrier_wait(&started);
-    for (;;) {
+    while (!stops) {
         wait_for_ever(NULL);
         sum += c->fd;
         c->fd = sum;
@@ -384,6 +396,7 @@ static NOINLINE void thread_start(const char *name, void *(*run)(void *))
     pthread_t thread;
     pthread_create(&thread, NULL, run, NULL);
     pthread_setname_np(thread, name);
+    pthread_barrier_wait(&started);
 }
 
 /* ---- closures ---- */
@@ -408,7 +421,7 @@ static NOINLINE void closure_case(void)
     ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 0, &ffi_type_void, NULL);
     ffi_prep_closure_loc(closure, &cif, handler, context, closure_code);
     case_is("closure", context->scratch);
-    printf("!closure\t%p\n", (void *)closure);
+    case_means("closure->user_data", context);
 }
 
 /* ---- no holder ---- */
@@ -420,6 +433,20 @@ static NOINLINE void lost_case(void)
 
 static NOINLINE void cases_make(void)
 {
+    KEEP(world);
+    KEEP(vector);
+    KEEP(values);
+    KEEP(first_owner);
+    KEEP(second_owner);
+    KEEP(ring);
+    KEEP(pool);
+    KEEP(inner);
+    KEEP(deep);
+    KEEP(records);
+    KEEP(any);
+    KEEP(persons);
+    KEEP(glib_table);
+    KEEP(tls_context);
     shared_make();
     archive_make();
     plain_make();
@@ -446,11 +473,10 @@ static NOINLINE void cases_make(void)
 int main(void)
 {
     cases_make();
-    pthread_barrier_init(&started, NULL, 4);
+    pthread_barrier_init(&started, NULL, 2);
     thread_start("serve", serve);
     thread_start("pump", pump_thread);
     thread_start("keeper", local_keeper);
-    pthread_barrier_wait(&started);
     usleep(20000); /* until all are in pause */
     stack_scrub();
     fflush(stdout);

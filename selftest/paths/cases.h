@@ -15,10 +15,13 @@ extern "C" {
 /* Prints 'NAME ADDRESS' on standard output. */
 void case_is(const char *name, const void *object);
 
+/* Says what a word gives that gdb cannot ask for: a call of the program's, a
+ * closure. */
+void case_means(const char *call, const void *value);
+
 /* In a shared library and in a static one. */
 void shared_make(void);
 void archive_make(void);
-void *dynamic_thread_local_make(void);
 
 /* Walks over old frames, so that they hold nothing by chance. */
 void stack_scrub(void);
@@ -29,5 +32,8 @@ void stack_scrub(void);
 
 #define NOINLINE  __attribute__((noinline))
 #define NEW(type) ((type *)calloc(1, sizeof(type)))
+
+/* Somebody may read the variable: optimisers leave it as it is. */
+#define KEEP(variable) __asm__ volatile("" : : "r"(&(variable)) : "memory")
 
 #endif

@@ -50,6 +50,9 @@ static NOINLINE struct user *user_new(void)
 
 void shared_make(void)
 {
+    KEEP(session_cache);
+    KEEP(slot_table);
+    KEEP(last_user);
     struct user *const user = user_new();
     map_add(&session_cache, 17, user);
     case_is("map in a shared library", user);
