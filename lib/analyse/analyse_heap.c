@@ -19,17 +19,22 @@ struct heap {
     uint32_t stacks_max;   /* greatest id of a stack that a block has */
 };
 
-/* Is the record in this stretch of libtether's? */
+/* Is the record in this stretch of libtether's? A page of the file may be
+ * mapped twice, and in one of them pointers are not relocated. */
 static bool record_find(struct heap *heap, uint64_t start, uint64_t end)
 {
     for (uint64_t at = start; at + sizeof heap->at <= end; at += 8) {
         char magic[16];
+        uint64_t word;
         if (!analyse_read(heap->image, at, magic, sizeof magic)) {
             at = (at | 4095) - 7;
             continue;
         }
-        if (!memcmp(magic, TT_HEAP_RECORD_MAGIC, sizeof magic))
-            return analyse_read(heap->image, at, &heap->at, sizeof heap->at);
+        if (!memcmp(magic, TT_HEAP_RECORD_MAGIC, sizeof magic) &&
+            analyse_read(heap->image, at, &heap->at, sizeof heap->at) &&
+            analyse_read(heap->image, (uint64_t)heap->at.regions, &word,
+                         sizeof word))
+            return true;
     }
     return false;
 }

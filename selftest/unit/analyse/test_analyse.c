@@ -382,7 +382,7 @@ Test(analyse, survives_damaged_files)
 Test(analyse, helps)
 {
     const char *const got = shell("$ANALYSE --help");
-    cr_expect_eq(strncmp(got, "Usage: tether-analyse names", 27), 0);
+    cr_expect_eq(strncmp(got, "Usage: tether-analyse --pid", 27), 0);
     cr_expect_eq(strncmp(shell("$ANALYSE --version"), "tether-analyse 0.", 17),
                  0);
 }
@@ -390,7 +390,8 @@ Test(analyse, helps)
 Test(analyse, says_what_is_wrong_with_its_arguments)
 {
     cr_expect_str_eq(shell("$ANALYSE < /dev/null || echo $?"),
-                     "tether-analyse: what is to be done? 'names' is one mode\n"
+                     "tether-analyse: what is to be done? --pid, --core or a "
+                     "mode is needed\n"
                      "Try 'tether-analyse --help'.\n2\n");
     cr_expect_str_eq(shell("$ANALYSE paths || echo $?"),
                      "tether-analyse: unknown mode: paths\n"
