@@ -23,7 +23,6 @@ struct tt_breach_facts {
                                 NULL for the test's own */
     bool at_allocation;      /* 'bytes' and 'stack' are of the allocation
                                 that broke it */
-    bool denied;             /* ... which was refused (TETHER_DENY) */
     bool stopped;            /* the test ends here */
     size_t bytes;
     uint32_t stack;

@@ -8,6 +8,7 @@
 
 #include "base/base_text.h"
 #include "os/os.h"
+#include "stack/stack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,11 +52,10 @@ static bool limit_from_environment(struct merge *merge, enum tether_limit limit,
     uint64_t value;
     const bool whole = strspn(setting, "0123456789") == strlen(setting);
     if (!tt_os_env_size(variable, &value) || (is_count(limit) && !whole)) {
-        tt_text_add(&merge->why, "%s=%s is no %s; write %s", variable, setting,
-                    is_count(limit) ? "count" : "size",
-                    is_count(limit)
-                        ? "a whole number"
-                        : "a whole number, with B, KiB, MiB or GiB if wanted");
+        tt_text_add(&merge->why, "%s=%.60s is no %s; write %s", variable,
+                    setting, is_count(limit) ? "count" : "size",
+                    is_count(limit) ? "a whole number"
+                                    : "4096, 64KiB, 8MiB or 1GiB");
         return false;
     }
     tether_budget_set(merge->to, limit, value);
@@ -116,6 +116,23 @@ static bool on_breach_from_environment(struct merge *merge)
     return false;
 }
 
+/* Settings that are read where nothing can be said. */
+static bool setting_is_good(struct merge *merge, const char *variable,
+                            uint64_t max)
+{
+    uint64_t value;
+    const char *const setting = tt_os_env(variable);
+    if (!setting || (tt_os_env_size(variable, &value) && value <= max))
+        return true;
+    if (max == UINT64_MAX)
+        tt_text_add(&merge->why, "%s=%.60s is no size; write 4096 or 16MiB",
+                    variable, setting);
+    else
+        tt_text_add(&merge->why, "%s=%.60s is not good; write 0 to %llu",
+                    variable, setting, (unsigned long long)max);
+    return false;
+}
+
 static bool merge_all(struct merge *merge)
 {
     for (enum tether_limit limit = 0; limit < TETHER_LIMITS; limit++)
@@ -123,7 +140,9 @@ static bool merge_all(struct merge *merge)
             return false;
     rest_take(merge, merge->suite);
     rest_take(merge, merge->test);
-    return on_breach_from_environment(merge);
+    return on_breach_from_environment(merge) &&
+           setting_is_good(merge, "TETHER_STACK_DEPTH", TT_STACK_DEPTH_MAX) &&
+           setting_is_good(merge, "TETHER_QUARANTINE", UINT64_MAX);
 }
 
 tether_status tether_budget_merge(const struct tether_budget *suite,

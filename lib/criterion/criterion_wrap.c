@@ -274,8 +274,10 @@ static void wrap_body_begin(void)
         tt_tell(wrap_file(), wrap_line(), tt_plug.refusal);
         tt_leave();
     }
-    const char *const why =
-        tt_plug.off ? NULL : tether_budget_unchecked(&tt_plug.budget);
+    const char *const why = tt_plug.off && tt_plug.strict ? "TETHER_OFF is set"
+                            : tt_plug.off
+                                ? NULL
+                                : tether_budget_unchecked(&tt_plug.budget);
     if (why)
         tt_unchecked(why);
     wrap_budget_begin();

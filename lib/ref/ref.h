@@ -71,6 +71,9 @@ bool tt_ref_blind(uint64_t bits);
 /* Why it is blind, in one line; NULL when it is not. */
 const char *tt_ref_blind_reason(uint64_t bits);
 
+/* tether_weak_get on behalf of 'call', which a mistake is told of. */
+void *tt_ref_get(const char *call, tether_weak ref);
+
 /* What is known of a reference. */
 struct tt_ref_about {
     const char *name; /* the object's expression */

@@ -116,8 +116,8 @@ static TT_COLD uint64_t make_refused(const struct ref_ask *ask)
     tt_text_fixed(&why, bytes, sizeof bytes);
     tt_block_tell_why_not(ask->object, &why);
     tt_die(ask->call,
-           "`%s` (%s:%u) is no object: %p %s. A reference needs a live block "
-           "of the heap",
+           "`%s` (%s:%u) is no object:\n"
+           "  %p %s.\n  A reference needs a live block of the heap",
            ask->name ? ask->name : "an object", ask->file ? ask->file : "?",
            ask->line, (void *)(uintptr_t)ask->object, why.data);
 }

@@ -230,19 +230,20 @@ void tt_slot_die(const char *call, uint64_t bits)
     struct tt_ref_about was;
     const unsigned long long number = bits;
     if (!bits)
-        tt_die(call, "the reference is zero: it was never made. Make it "
-                     "with tether_weak_to or tether_phantom_to first");
+        tt_die(call,
+               "the reference is zero: it was never made.\n"
+               "  Make it with tether_weak_to or tether_phantom_to first");
     if (slot_past(bits) == PAST_NEVER)
         tt_die(call,
-               "%#llx is no reference and never was one: was it "
-               "overwritten, or never set?",
+               "%#llx is no reference and never was one:\n"
+               "  was it overwritten, or never set?",
                number);
     if (!tt_ref_about_dropped(bits, &was))
-        tt_die(call, "the reference was dropped long before (its object's "
-                     "name is no longer known); drop it after its last use");
+        tt_die(call, "the reference was dropped long before (its object's\n"
+                     "  name is no longer known); drop it after its last use");
     tt_die(call,
-           "the reference to `%s` (made at %s:%u) was dropped before; drop "
-           "it after its last use. Its object %s",
+           "the reference to `%s` (made at %s:%u) was dropped before;\n"
+           "  drop it after its last use. Its object %s",
            was.name, was.file, was.line,
            was.alive ? "was still alive then" : "was dead by then");
 }

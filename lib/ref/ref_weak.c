@@ -53,9 +53,8 @@ tether_weak tether_weak_in_queue(const void *object, tether_queue *queue,
     return tether_weak_in_queue_at(object, queue, tag, NULL, NULL, 0);
 }
 
-void *tether_weak_get(tether_weak ref)
+void *tt_ref_get(const char *call, tether_weak ref)
 {
-    static const char call[] = "tether_weak_get";
     if (TT_UNLIKELY(!(ref.bits & REF_TAG))) {
         if (tt_ref_blind(ref.bits))
             return NULL;
@@ -72,6 +71,11 @@ void *tether_weak_get(tether_weak ref)
     if (TT_UNLIKELY(!state_is_of(after, ref.bits)))
         tt_slot_die(call, ref.bits);
     return after & SLOT_DEAD ? NULL : (void *)object;
+}
+
+void *tether_weak_get(tether_weak ref)
+{
+    return tt_ref_get("tether_weak_get", ref);
 }
 
 void tether_weak_drop(tether_weak ref)

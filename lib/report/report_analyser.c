@@ -156,7 +156,7 @@ bool tt_analyser_ask(const char *mode, const struct tt_text *maps,
         return false;
     tt_text_fixed(&path, path_bytes, sizeof path_bytes);
     if (!tt_analyser_find(&path))
-        return trouble("there is no program %s", path.data);
+        return trouble("there is no program %s; set TETHER_ANALYSE", path.data);
     tt_text_make(&question);
     question_write(&question, mode, maps, items);
     const char *const argv[] = { path.data, mode, NULL };

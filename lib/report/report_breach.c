@@ -113,8 +113,6 @@ static void excess(const struct tt_breach_facts *facts,
     }
     tt_text_add(text, "by a request of ");
     tt_text_size(text, facts->bytes);
-    if (facts->denied)
-        tt_text_add(text, ", which was denied");
     tt_text_add(text, "\n");
 }
 

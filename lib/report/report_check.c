@@ -94,19 +94,20 @@ void tt_check_caller_lines(struct tt_text *text,
 enum tether_outcome tether_check_collected(tether_weak ref,
                                            struct tether_message *why)
 {
+    static const char call[] = "tether_check_collected";
     struct tt_ref_about about;
     struct tt_text text;
     struct tether_collection did = { .status = TETHER_OK };
     if (tt_ref_blind(ref.bits))
         return tt_check_unchecked(why, tt_check_blind(ref.bits));
-    if (!tether_weak_get(ref))
+    if (!tt_ref_get(call, ref))
         return TETHER_PASSED;
     if (tt_collect_any()) {
         did = tether_collect();
-        if (!tether_weak_get(ref))
+        if (!tt_ref_get(call, ref))
             return TETHER_PASSED;
     }
-    tt_ref_about("tether_check_collected", ref.bits, &about);
+    tt_ref_about(call, ref.bits, &about);
     tt_check_begin(&text, why);
     tt_enter();
     tt_check_alive_words(&text, &about);
@@ -135,14 +136,15 @@ enum tether_outcome tether_check_collected(tether_weak ref,
 enum tether_outcome tether_check_alive(tether_weak ref,
                                        struct tether_message *why)
 {
+    static const char call[] = "tether_check_alive";
     struct tt_ref_about about;
     struct tt_text text;
     if (tt_ref_blind(ref.bits))
         return tt_check_unchecked(why, tt_check_blind(ref.bits));
-    if (tether_weak_get(ref))
+    if (tt_ref_get(call, ref))
         return TETHER_PASSED;
     tt_enter();
-    tt_ref_about("tether_check_alive", ref.bits, &about);
+    tt_ref_about(call, ref.bits, &about);
     tt_check_begin(&text, why);
     tt_check_name(&text, about.name);
     tt_text_add(&text, " is dead: ");

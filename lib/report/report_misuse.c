@@ -17,6 +17,12 @@ static void address_add(const struct tt_misuse_report *report,
         tt_text_add(text, " at %p", (void *)report->address);
 }
 
+static const char *ignored(const struct tt_misuse_report *report)
+{
+    return report->call[0] == 'r' ? "nothing was done, and NULL returned"
+                                  : "the call was ignored";
+}
+
 static void double_free(const struct tt_misuse_report *report,
                         struct tt_text *text)
 {
@@ -34,10 +40,10 @@ static void double_free(const struct tt_misuse_report *report,
                    STACK_LINES_MAX);
     tt_stack_lines(text, "  first freed by  ", report->freed_stack,
                    STACK_LINES_MAX);
-    tt_stack_lines(text, is_free ? "  freed again by  " : "  and now used by ",
+    tt_stack_lines(text, is_free ? "  freed again by  " : "  called by       ",
                    report->now_stack, STACK_LINES_MAX);
-    tt_text_add(text, "the second call was ignored; set the pointer to NULL "
-                      "where it is freed\n");
+    tt_text_add(text, "%s; set the pointer to NULL where it is freed\n",
+                is_free ? "the second free was ignored" : ignored(report));
 }
 
 static void inside(const struct tt_misuse_report *report, struct tt_text *text)
@@ -53,8 +59,8 @@ static void inside(const struct tt_misuse_report *report, struct tt_text *text)
                    STACK_LINES_MAX);
     tt_stack_lines(text, "  called by           ", report->now_stack,
                    STACK_LINES_MAX);
-    tt_text_add(text, "the call was ignored; pass the pointer that malloc "
-                      "returned\n");
+    tt_text_add(text, "%s; pass the pointer that malloc returned\n",
+                ignored(report));
 }
 
 static void foreign(const struct tt_misuse_report *report, struct tt_text *text)
@@ -69,7 +75,7 @@ static void foreign(const struct tt_misuse_report *report, struct tt_text *text)
         tt_text_add(text, ": it %s", why.data);
     tt_text_add(text, "\n");
     tt_stack_lines(text, "  called by  ", report->now_stack, STACK_LINES_MAX);
-    tt_text_add(text, "the call was ignored\n");
+    tt_text_add(text, "%s\n", ignored(report));
 }
 
 void tt_report_misuse(const struct tt_misuse_report *report,

@@ -258,7 +258,7 @@ static void site_places(uint32_t stack, struct tt_text places[NEIGHBOURS])
             tt_text_add(&places[i], "%s", i == 0 ? "" : "from ");
             tt_run_text(&places[i], &pair.runs[i]);
         } else if (i == 0) {
-            tt_text_add(&places[i], "an unknown place");
+            tt_text_add(&places[i], "%s", tt_stack_nowhere());
         }
     }
 }

@@ -233,6 +233,12 @@ void tt_run_text(struct tt_text *text, const struct tt_run *run)
 
 /* ---- words ---- */
 
+const char *tt_stack_nowhere(void)
+{
+    return tt_stack_depth ? "an unknown place"
+                          : "an unknown place (TETHER_STACK_DEPTH is 0)";
+}
+
 /* The run after those that tt_stack_who tells, of which 'first' is the first.
  */
 static size_t who_end(const struct tt_run *runs, size_t count, size_t first)
@@ -247,7 +253,7 @@ void tt_stack_who(struct tt_text *text, uint32_t stack)
     const size_t count = tt_stack_runs(stack, runs, TT_COUNT(runs));
     const size_t first = tt_runs_first_user(runs, count);
     if (count == 0) {
-        tt_text_add(text, "an unknown place");
+        tt_text_add(text, "%s", tt_stack_nowhere());
         return;
     }
     tt_run_text(text, &runs[first]);
@@ -290,7 +296,7 @@ void tt_stack_lines(struct tt_text *text, const char *first, uint32_t stack,
     struct tt_run runs[TT_STACK_SHOWN_MAX];
     const size_t count = tt_stack_runs(stack, runs, TT_COUNT(runs));
     if (count == 0)
-        tt_text_add(text, "%san unknown place\n", first);
+        tt_text_add(text, "%s%s\n", first, tt_stack_nowhere());
     runs_lines(text, first, runs, count, max);
 }
 

@@ -50,6 +50,9 @@ void tt_run_text(struct tt_text *text, const struct tt_run *run);
 void tt_stack_rest(struct tt_text *text, const char *first, uint32_t stack,
                    size_t max);
 
+/* What a place is called that no stack tells. */
+const char *tt_stack_nowhere(void);
+
 /* Names all frames of many stacks in one run of the analyser. */
 void tt_stacks_resolve(const uint32_t *stacks, size_t count);
 

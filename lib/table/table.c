@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define ROWS_SHOWN_MAX 20
+#define COLUMNS        80
 
 struct table_row *table_row_get(struct table *table, const char *name)
 {
@@ -215,14 +216,32 @@ static void note_print(const char *lines, FILE *to)
     }
 }
 
+/* Ends the line with 'text', broken at spaces after 80 columns. */
+static void wrapped_print(const char *text, size_t column, FILE *to)
+{
+    while (*text) {
+        const size_t len = strcspn(text + 1, " ") + 1;
+        if (column + len > COLUMNS && column > 0) {
+            column = (size_t)fprintf(to, "\n[heap]  ") - 1;
+            if (*text != ' ')
+                column += (size_t)fprintf(to, " ");
+        }
+        column += (size_t)fprintf(to, "%.*s", (int)len, text);
+        text += len;
+    }
+    fputc('\n', to);
+}
+
 void table_print_unchecked(const struct table *table, FILE *to)
 {
     for (size_t i = 0; i < table->count; i++) {
         const size_t tests =
             table->rows[i].unchecked ? reason_count(table, i) : 0;
-        if (tests)
-            fprintf(to, "[heap] %zu test%s unchecked: %s\n", tests,
-                    tests == 1 ? "" : "s", table->rows[i].unchecked);
+        if (!tests)
+            continue;
+        const int column = fprintf(to, "[heap] %zu test%s unchecked: ", tests,
+                                   tests == 1 ? "" : "s");
+        wrapped_print(table->rows[i].unchecked, (size_t)column, to);
     }
     for (size_t i = 0; i < table->count; i++)
         if (table->rows[i].note && note_is_first(table, i))

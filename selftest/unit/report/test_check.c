@@ -42,7 +42,7 @@ REPORT_TEST(without_the_analyser_module_and_offset)
 {
     expect_nameless(leak_with_analyser("/no/such/analyser"),
                     "names are missing: there is no program "
-                    "/no/such/analyser\n");
+                    "/no/such/analyser; set TETHER_ANALYSE\n");
 }
 
 REPORT_TEST(an_analyser_that_says_nothing)

@@ -80,12 +80,11 @@ REPORT_TEST(breach_close_to_the_bound_is_exact)
                                            .scope = "WITHIN_BUDGET (t.c:4)",
                                            .at_allocation = true,
                                            .bytes = 1,
-                                           .denied = true,
                                            .epoch = scope.epoch };
     tt_report_breach(&facts, &text);
     expect_text("max_heap broken: 8388609 B live, limit 8 MiB\n"
                 "  of WITHIN_BUDGET (t.c:4)\n"
-                "  1 B too much, by a request of 1 B, which was denied\n"
+                "  1 B too much, by a request of 1 B\n"
                 "  requested by  an unknown place\n");
 }
 
@@ -188,7 +187,7 @@ REPORT_TEST(double_free_has_three_stacks)
                 "  first freed by  node_new (cache.c:77)\n"
                 "                  cache_put (cache.c:90)\n"
                 "  freed again by  an unknown place\n"
-                "the second call was ignored; set the pointer to NULL where it "
+                "the second free was ignored; set the pointer to NULL where it "
                 "is freed\n");
     free(session);
     free(other);
