@@ -8,7 +8,7 @@
  */
 #include "analyse/analyse_code.h"
 
-enum analyse_kind {
+enum analyse_type_kind {
     TYPE_VOID,
     TYPE_NUMBER,  /* numbers, characters, enumerations */
     TYPE_POINTER, /* references too */
@@ -25,7 +25,7 @@ struct analyse_field {
 };
 
 struct analyse_type {
-    enum analyse_kind kind;
+    enum analyse_type_kind kind;
     const char *name;        /* 'struct job'; NULL: has none */
     uint64_t size;           /* bytes; 0: not known */
     struct analyse_type *to; /* of a pointer or an array's element */
