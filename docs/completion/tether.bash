@@ -6,7 +6,7 @@ _tether()
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
         COMPREPLY=($(compgen -W \
-            "run gate config diff merge doctor --help --version" -- "$word"))
+            "run gate config diff merge stress doctor --help --version" -- "$word"))
         return
     fi
     for ((i = 2; i < COMP_CWORD; i++)); do

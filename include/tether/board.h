@@ -30,6 +30,10 @@ struct tether_board_row {
     const char *unchecked;  /**< why nothing was checked, or NULL */
     const char *collecting; /**< the collector in which it ended, or NULL */
     const char *note;       /**< lines that its user should see, or NULL */
+    uint64_t stressed;      /**< collections that tether_stress made due; 0 for
+                                 a test that passed */
+    uint64_t stress_due;    /**< ... at which allocation the last one was */
+    uint64_t stress_ran;    /**< ... and how many there were when it ran */
     int ended;              /**< not 0: the window was ended in good order */
     int failed; /**< failures told: bits 1 << enum tether_failure_kind */
 };

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <tether/api.h>
+#include <tether/options.h>
 #include <tether/ref.h>
 #include <tether/status.h>
 
@@ -213,6 +214,39 @@ TETHER_API size_t tether_collect_visit(
 /** Gets the name of the collector that runs now, NULL if none. It may be
  *  called in a signal handler: for what reports a crash or a timeout. */
 TETHER_API const char *tether_collect_running(void);
+
+/** Options of tether_stress. */
+struct tether_stress_how {
+    const char *text; /* the options as written */
+    int pressure;     /**< enum tether_level: raised along; default none */
+};
+
+/**
+ * Makes a collection due at every 'every'th allocation of the window, the
+ * newest included, as if the collector ran there by itself. Collectors with
+ * .in_malloc run inside that allocation, the others at the next safe point of
+ * the test's thread; with .pressure what is soft goes in the same way. 0 ends
+ * it.
+ *
+ *     tether_stress(100);
+ *     tether_stress(1, .pressure = TETHER_MODERATE);
+ *
+ * TETHER_STRESS=100 in the environment does this from each window's begin
+ * (TETHER_STRESS_PRESSURE=1, 2 or 3 for the level). When the test fails the
+ * table after the run tells at which allocation the last one became due and at
+ * which it ran; TETHER_STRESS_AT=1200,3400 makes collections due at just
+ * these. `tether stress` finds the smallest set that still fails.
+ *
+ * Returns TETHER_OK; TETHER_NOT_FOUND when no window is open.
+ */
+TETHER_API tether_status tether_stress_with(uint64_t every,
+                                            struct tether_stress_how how);
+TETHER_API tether_status tether_stress(uint64_t every);
+#define tether_stress(...)                                      \
+    tether_stress_with(TETHER_HEAD_(__VA_ARGS__, ~),            \
+                       TETHER_OPTIONS(struct tether_stress_how, \
+                                      .text = #__VA_ARGS__,     \
+                                      TETHER_TAIL_(__VA_ARGS__, )))
 
 /** What became of the process's memory. */
 struct tether_release {

@@ -77,6 +77,11 @@ static inline tether_weak tether_off_weak_in_at(tether_domain *domain,
     tether_weak ref = { 0 };
     return ref;
 }
+static inline tether_status tether_off_stress_with(uint64_t every,
+                                                   struct tether_stress_how how)
+{
+    return TETHER_NOT_FOUND;
+}
 static inline struct tether_release tether_off_release_memory(void)
 {
     struct tether_release nothing;
@@ -100,6 +105,7 @@ TETHER_END_DECLS
 #    define tether_domain_remove(...) tether_off_domain_remove(__VA_ARGS__)
 #    define tether_domain_died(...)   tether_off_domain_died(__VA_ARGS__)
 #    define tether_weak_in_at(...)    tether_off_weak_in_at(__VA_ARGS__)
+#    define tether_stress_with(...)   tether_off_stress_with(__VA_ARGS__)
 #    define tether_release_memory()   tether_off_release_memory()
 #    define tether_collect()          tether_off_collect()
 #    define tether_collect_visit(...) tether_off_collect_visit(__VA_ARGS__)

@@ -97,6 +97,9 @@ bool tt_window_is_mine(void);
 struct tt_budget_tell {
     void (*pressure)(enum tether_level level);
     void (*stressed)(int64_t index);
+    /* A window has begun; it ends, 'passed' or not. */
+    void (*window_began)(const char *name);
+    void (*window_ends)(bool passed);
 };
 extern struct tt_budget_tell tt_budget_tell;
 

@@ -19,6 +19,7 @@
 static struct {
     bool open;
     char name[256];
+    bool failed;       /* something was told */
     pid_t thread;      /* that began it */
     const char *blind; /* why nothing is seen; NULL: all is */
     struct tt_scope scope;
@@ -65,6 +66,7 @@ void tt_note(const char *lines)
 void tt_failure_tell(const struct tether_failure *failure)
 {
     tt_enter();
+    window.failed = true;
     tt_board_failed(failure->kind);
     tether_failed();
     if (window.tell)
@@ -128,11 +130,14 @@ tether_status tether_window_begin(const char *name)
     window.blind = tt_heap_sees() ? NULL : tt_heap_blind_reason();
     window.open = true;
     snprintf(window.name, sizeof window.name, "%s", name);
+    window.failed = false;
     window.thread = tt_os_thread_id();
     tt_scope_begin(&window.scope);
     profile_begin();
     if (tt_profile_on)
         site_watch_update();
+    if (tt_budget_tell.window_began)
+        tt_budget_tell.window_began(name);
     tt_leave();
     return window.blind ? TETHER_BLIND : TETHER_OK;
 }
@@ -227,6 +232,9 @@ tether_status tether_window_end(unsigned checks)
         window_profile();
     if (checks & TETHER_CHECK_LEAKS && !window.blind)
         window_judge();
+    if (tt_budget_tell.window_ends)
+        tt_budget_tell.window_ends(checks != TETHER_CHECK_NOTHING &&
+                                   !window.failed);
     tt_scope_end(&window.scope);
     window.open = false;
     window.budget = NULL;

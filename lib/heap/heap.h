@@ -241,6 +241,8 @@ void tt_board_ended(void);
 
 /* Leaves lines for the runner in the worker's row. False: there is none. */
 bool tt_board_note(const char *lines);
+/* Collections that became due, when the last was, and when it ran. */
+void tt_board_stress(uint64_t count, uint64_t due, uint64_t ran);
 void tt_board_collecting(const char *name); /* NULL: no collector runs */
 
 #endif

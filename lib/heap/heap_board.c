@@ -48,6 +48,7 @@ struct row {
     uint64_t leaked;
     uint64_t unlimited;       /* ~max_heap: 0, as a new row has, is no limit */
     struct tether_stats done; /* when the body has ended */
+    uint64_t stressed, stress_due, stress_ran;
     char name[NAME_MAX_];
     char why[WHY_MAX];
     char note[NOTE_MAX];
@@ -271,6 +272,16 @@ void tt_board_collecting(const char *name)
         row->collecting[0] = '\0';
 }
 
+void tt_board_stress(uint64_t count, uint64_t due, uint64_t ran)
+{
+    struct row *const row = row_mine();
+    if (!row)
+        return;
+    row->stressed = count;
+    row->stress_due = due;
+    row->stress_ran = ran;
+}
+
 void tether_board_unchecked(const char *why)
 {
     struct row *const row = row_mine();
@@ -360,6 +371,9 @@ static void row_show(const struct row *row,
         .leaked_bytes = (size_t)row->leaked,
         .unchecked = row->why[0] ? row->why : NULL,
         .note = row->note[0] ? row->note : NULL,
+        .stressed = row->stressed,
+        .stress_due = row->stress_due,
+        .stress_ran = row->stress_ran,
         .collecting = row->state != ROW_ENDED && row->collecting[0]
                           ? row->collecting
                           : NULL,

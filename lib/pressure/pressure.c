@@ -252,6 +252,7 @@ static void slice_run(enum tether_level due, enum tether_level held)
 
 TT_NOINLINE void tt_pressure_safepoint(void)
 {
+    tt_stress_safepoint();
     const enum tether_level held = level_held();
     const enum tether_level due = (enum tether_level)atomic_load(&pressure.due);
     if (!due && !held)
@@ -282,7 +283,7 @@ static void trims_in_malloc(struct relief *relief)
 {
     struct unit copy = { .order = INT_MIN };
     while (!is_enough(relief) && tt_unit_next_in_malloc(&copy)) {
-        if (copy.trim) {
+        if (copy.trim && copy.level <= (int)relief->level) {
             relief->done.trimmed++;
             freed_add(relief, copy.trim(missing(relief), copy.ctx));
         }
@@ -294,6 +295,16 @@ static void trims_in_malloc(struct relief *relief)
  * them frees, is told of no relief. */
 static _Thread_local bool relieving __attribute__((tls_model("initial-exec")));
 
+static void relieve_in_malloc(struct relief *relief)
+{
+    relieving = true;
+    relief->stack = who_clears();
+    for (int level = TETHER_MODERATE; level <= (int)relief->level; level++)
+        soft_relieve(relief, (enum tether_level)level);
+    trims_in_malloc(relief);
+    relieving = false;
+}
+
 bool tt_pressure_relieve(int64_t excess)
 {
     struct relief relief = { .level = TETHER_EXHAUSTED,
@@ -301,15 +312,19 @@ bool tt_pressure_relieve(int64_t excess)
                              .in_malloc = true };
     if (relieving)
         return false;
-    relieving = true;
-    relief.stack = who_clears();
     const int64_t before = live_bytes();
-    for (int level = TETHER_MODERATE; level < LEVELS; level++)
-        soft_relieve(&relief, (enum tether_level)level);
-    trims_in_malloc(&relief);
-    relieving = false;
+    relieve_in_malloc(&relief);
     due_raise(TETHER_EXHAUSTED);
     return relief.done.cleared || live_bytes() < before;
+}
+
+void tt_pressure_in_malloc(enum tether_level level)
+{
+    struct relief relief = { .level = level,
+                             .wanted = TETHER_EVERYTHING,
+                             .in_malloc = true };
+    if (!relieving)
+        relieve_in_malloc(&relief);
 }
 
 void tt_pressure_waiting(struct tt_pressure_waiting *waiting)

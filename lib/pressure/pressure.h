@@ -28,6 +28,17 @@ struct tt_pressure_waiting {
 };
 void tt_pressure_waiting(struct tt_pressure_waiting *waiting);
 
+/* Stress, for tt_budget_tell. tt_stressed runs inside malloc. */
+void tt_stressed(int64_t index);
+void tt_stress_window_began(const char *name);
+void tt_stress_window_ends(bool passed);
+
+/* A collection that stress made due, at a safe point of the test's thread. */
+void tt_stress_safepoint(void);
+
+/* Gives up inside malloc what may go at 'level'. Hook: runs there. */
+void tt_pressure_in_malloc(enum tether_level level);
+
 /* In a forked child nothing is due. */
 void tt_pressure_child(void);
 

@@ -51,6 +51,7 @@ int gate_main(int argc, char **argv);
 int diff_main(int argc, char **argv);
 int merge_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
+int stress_main(int argc, char **argv);
 
 /* The options that `run` and `gate` have in common. input is a
  * struct run_options. */

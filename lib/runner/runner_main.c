@@ -18,6 +18,7 @@ static const struct subcommand {
     { "config", config_main, "print which limits hold for a test, and why" },
     { "diff", diff_main, "compare two reports" },
     { "merge", merge_main, "put the reports of several shards together" },
+    { "stress", stress_main, "find the collections that make a test fail" },
     { "doctor", doctor_main, "say what works on this machine" },
 };
 

@@ -54,6 +54,11 @@ void table_row_raise(struct table_row *row, const struct table_row *run)
             row->unchecked = strdup(run->unchecked);
         return;
     }
+    if (run->stressed && !row->stressed) {
+        row->stressed = run->stressed;
+        row->stress_due = run->stress_due;
+        row->stress_ran = run->stress_ran;
+    }
     RAISE(row->stats.peak_bytes, run->stats.peak_bytes);
     if (run->max_heap < row->max_heap)
         row->max_heap = run->max_heap;
@@ -77,7 +82,10 @@ static void table_see(const struct tether_board_row *seen, void *ctx)
                                    .failed = (unsigned)seen->failed,
                                    .collecting = (char *)seen->collecting,
                                    .unchecked = (char *)seen->unchecked,
-                                   .note = (char *)seen->note };
+                                   .note = (char *)seen->note,
+                                   .stressed = seen->stressed,
+                                   .stress_due = seen->stress_due,
+                                   .stress_ran = seen->stress_ran };
     if (row)
         table_row_raise(row, &run);
 }
@@ -232,6 +240,23 @@ static void wrapped_print(const char *text, size_t column, FILE *to)
     fputc('\n', to);
 }
 
+static void stress_print(const struct table_row *row, FILE *to)
+{
+    if (!row->stressed)
+        return;
+    fprintf(to, "[heap] %s failed under stress\n", row->name);
+    fprintf(to,
+            "[heap]   the last collection, number %" PRIu64
+            ", was due at allocation %" PRIu64,
+            row->stressed, row->stress_due);
+    if (row->stress_ran)
+        fprintf(to, ", ran at %" PRIu64 "\n", row->stress_ran);
+    else
+        fprintf(to, ", never ran\n");
+    fprintf(to, "[heap]   replay it with TETHER_STRESS_AT=%" PRIu64 "\n",
+            row->stress_due);
+}
+
 void table_print_unchecked(const struct table *table, FILE *to)
 {
     for (size_t i = 0; i < table->count; i++) {
@@ -243,6 +268,8 @@ void table_print_unchecked(const struct table *table, FILE *to)
                                    tests == 1 ? "" : "s");
         wrapped_print(table->rows[i].unchecked, (size_t)column, to);
     }
+    for (size_t i = 0; i < table->count; i++)
+        stress_print(&table->rows[i], to);
     for (size_t i = 0; i < table->count; i++)
         if (table->rows[i].note && note_is_first(table, i))
             note_print(table->rows[i].note, to);

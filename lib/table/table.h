@@ -26,6 +26,8 @@ struct table_row {
     char *collecting;  /* the collector in which a run ended, or NULL */
     char *unchecked;   /* why nothing was checked, or NULL */
     char *note;        /* lines that its user should see, or NULL */
+    uint64_t stressed; /* by tether_stress, in a run that failed */
+    uint64_t stress_due, stress_ran;
 };
 
 struct table {

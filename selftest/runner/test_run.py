@@ -192,7 +192,7 @@ class Refusals(Case):
         self.assertEnds(self.tether("gaet"), USAGE, "did you mean 'gate'?")
         self.assertEnds(self.tether(), USAGE, "Usage: tether")
         self.assertEnds(self.tether("--help"), 0, "tether run --max-heap")
-        for command in "run", "gate", "config", "diff", "merge", "doctor":
+        for command in "run", "gate", "config", "diff", "merge", "stress", "doctor":
             self.assertEnds(self.tether(command, "--help"), 0, "Example:")
 
     def test_a_report_that_cannot_be_written(self):
