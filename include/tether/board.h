@@ -55,5 +55,12 @@ TETHER_API size_t tether_board_missing(void);
  *  Does nothing where there is no board. */
 TETHER_API void tether_board_unchecked(const char *why);
 
+/** Calls back for each rule of the file TETHER_SUPPRESS that no worker's leaks
+ *  needed: 'site: FUNCTION' or 'module: NAME', which lives for the call.
+ *  Returns how many. Runner only, after the last worker. */
+TETHER_API size_t tether_board_unneeded(void (*see)(const char *rule,
+                                                    void *ctx),
+                                        void *ctx);
+
 TETHER_END_DECLS
 #endif

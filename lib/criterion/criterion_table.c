@@ -77,5 +77,8 @@ __attribute__((destructor)) static void table_after_all(void)
                 "has room for %zu\n",
                 tether_board_missing(), table_room);
     table_print_unchecked(&table, stderr);
+    /* Of a part of the tests nobody can tell. */
+    if (!criterion_options.pattern)
+        table_print_unneeded(stderr);
     table_drop(&table);
 }

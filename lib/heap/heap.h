@@ -239,6 +239,14 @@ void tt_board_limit(uint64_t bytes); /* .max_heap */
 void tt_board_failed(unsigned kind); /* enum tether_failure_kind */
 void tt_board_ended(void);
 
+/* For the rules of TETHER_SUPPRESS, by number: a worker says that it needed
+ * one (false: there is no board), the runner asks whether anybody did. Those
+ * of higher numbers than there is room for count as needed. */
+#define TT_BOARD_RULES 1024
+bool tt_board_rule_needed(size_t rule);
+bool tt_board_rule_was_needed(size_t rule);
+bool tt_board_is_there(void);
+
 /* Leaves lines for the runner in the worker's row. False: there is none. */
 bool tt_board_note(const char *lines);
 /* Collections that became due, when the last was, and when it ran. */

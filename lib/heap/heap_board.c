@@ -62,7 +62,9 @@ struct board_head {
     _Atomic uint32_t order;
     _Atomic uint32_t missing; /* windows of workers that got no row */
     uint32_t rows;
+    _Atomic uint64_t rules[TT_BOARD_RULES / 64]; /* that were needed */
 };
+_Static_assert(sizeof(struct board_head) <= ROW_BYTES, "the head is one page");
 
 static struct {
     struct board_head *made; /* runner: NULL before it is made */
@@ -287,6 +289,27 @@ void tether_board_unchecked(const char *why)
     struct row *const row = row_mine();
     if (row)
         snprintf(row->why, WHY_MAX, "%s", why);
+}
+
+bool tt_board_is_there(void)
+{
+    return heap_process_is_mine() && board.head != NULL;
+}
+
+bool tt_board_rule_needed(size_t rule)
+{
+    if (!tt_board_is_there())
+        return false;
+    if (rule < TT_BOARD_RULES)
+        atomic_fetch_or(&board.head->rules[rule / 64],
+                        (uint64_t)1 << rule % 64);
+    return true;
+}
+
+bool tt_board_rule_was_needed(size_t rule)
+{
+    return !board.made || rule >= TT_BOARD_RULES ||
+           (atomic_load(&board.made->rules[rule / 64]) >> rule % 64 & 1);
 }
 
 bool tt_board_note(const char *lines)

@@ -7,10 +7,12 @@
 #include "report/report_suppress.h"
 
 #include <string.h>
+#include <tether/board.h>
 
 #include "base/base_lock.h"
 #include "base/base_mem.h"
 #include "base/base_word.h"
+#include "heap/heap.h"
 #include "os/os.h"
 #include "report/report_stack.h"
 
@@ -217,6 +219,7 @@ bool tt_suppress_covers(uint32_t stack, int64_t bytes, int64_t blocks)
         if (covered) {
             entry->bytes += (uint64_t)bytes;
             entry->blocks += (uint64_t)blocks;
+            tt_board_rule_needed(i);
         }
     }
     tt_lock_give(&table.lock);
@@ -271,8 +274,32 @@ void tt_suppress_tell(struct tt_text *text)
     tt_text_bytes(text, table.errors.data, table.errors.len);
     if (tt_report_verbose())
         used_tell(text);
-    unused_tell(text);
+    /* What one test does not need another may: the runner tells. */
+    if (!tt_board_is_there())
+        unused_tell(text);
     for (size_t i = 0; i < table.count; i++)
         table.entries[i].bytes = table.entries[i].blocks = 0;
     tt_lock_give(&table.lock);
+}
+
+size_t tether_board_unneeded(void (*see)(const char *rule, void *ctx),
+                             void *ctx)
+{
+    char bytes[256];
+    size_t unneeded = 0;
+    if (!see)
+        tt_die("tether_board_unneeded", "'see' is NULL; give it a function");
+    tt_lock_take(&table.lock);
+    table_read_once();
+    tt_lock_give(&table.lock);
+    for (size_t i = 0; i < table.count; i++) {
+        struct tt_text rule;
+        if (tt_board_rule_was_needed(i))
+            continue;
+        tt_text_fixed(&rule, bytes, sizeof bytes);
+        entry_text(&rule, &table.entries[i]);
+        see(bytes, ctx);
+        unneeded++;
+    }
+    return unneeded;
 }

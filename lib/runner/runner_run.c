@@ -328,6 +328,7 @@ int run_main(int argc, char **argv)
         say("%zu more processes are missing here: the table has room for %d",
             tether_board_missing(), ROWS);
     table_print_unchecked(&report.table, stderr);
+    table_print_unneeded(stderr);
     blind_tell(&report);
     status = report_verdict(&report, options.strict);
     if (!reports_write(&options, &report) && status == RUNNER_GOOD)

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_SHOWN_MAX 20
-#define COLUMNS        80
+#define ROWS_SHOWN_MAX  20
+#define RULES_SHOWN_MAX 5
+#define COLUMNS         80
 
 struct table_row *table_row_get(struct table *table, const char *name)
 {
@@ -273,4 +274,28 @@ void table_print_unchecked(const struct table *table, FILE *to)
     for (size_t i = 0; i < table->count; i++)
         if (table->rows[i].note && note_is_first(table, i))
             note_print(table->rows[i].note, to);
+}
+
+struct rules {
+    FILE *to;
+    size_t seen;
+};
+
+static void rule_print(const char *rule, void *ctx)
+{
+    struct rules *const rules = ctx;
+    if (rules->seen < RULES_SHOWN_MAX)
+        fprintf(rules->to, "%s'%s'",
+                rules->seen ? ", " : "[heap] suppressions without use: ", rule);
+    rules->seen++;
+}
+
+void table_print_unneeded(FILE *to)
+{
+    struct rules rules = { .to = to };
+    const size_t count = tether_board_unneeded(rule_print, &rules);
+    if (count > RULES_SHOWN_MAX)
+        fprintf(to, " and %zu more", count - RULES_SHOWN_MAX);
+    if (count)
+        fputc('\n', to);
 }

@@ -56,6 +56,9 @@ void table_print(const struct table *table, bool all, FILE *to);
  * of tests, each once. */
 void table_print_unchecked(const struct table *table, FILE *to);
 
+/* Prints the rules of TETHER_SUPPRESS that nothing needed, at most five. */
+void table_print_unneeded(FILE *to);
+
 /* A size in at most eight characters: '1023 KiB'. Returns 'text'. */
 const char *table_size(uint64_t bytes, char *text, size_t size);
 

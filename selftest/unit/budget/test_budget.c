@@ -118,6 +118,73 @@ Test(budget, min_count_is_judged_at_the_end)
     cr_expect_eq(told.kind, TETHER_FAILURE_LIMIT);
 }
 
+static void *makes_five(void *arg)
+{
+    for (int i = 0; i < 5; i++)
+        free(budget_make(1));
+    return arg;
+}
+
+static tether_status min_count_of(uint64_t least)
+{
+    pthread_t threads[2];
+    struct tether_budget_result result;
+    struct tether_budget budget = budget_of(TETHER_MIN_COUNT, least, 0);
+    tether_budget_begin(&budget);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, makes_five, NULL);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    const tether_status status = tether_budget_end(&budget);
+    tether_budget_result(&budget, &result);
+    cr_expect_eq(result.total_count >= least, status == TETHER_OK);
+    return status;
+}
+
+/* Starting a thread allocates too, by how much is libc's business. */
+Test(budget, min_count_is_of_all_threads)
+{
+    cr_expect_eq(min_count_of(10), TETHER_OK);
+    cr_expect_eq(told.count, 0);
+    cr_expect_eq(min_count_of(1000), TETHER_REFUSED);
+    cr_expect_eq(told.count, 1);
+    cr_expect(strstr(told.message, "allocations, limit 1000"), "%s",
+              told.message);
+}
+
+Test(budget, min_count_exactly)
+{
+    struct tether_budget budget = budget_of(TETHER_MIN_COUNT, 2, 0);
+    tether_budget_begin(&budget);
+    free(budget_make(1));
+    free(budget_make(1));
+    cr_expect_eq(tether_budget_end(&budget), TETHER_OK);
+}
+
+Test(budget, after_a_breach_the_heap_goes_on)
+{
+    struct tether_budget_result result;
+    struct tether_budget budget = budget_of(TETHER_MAX_HEAP, 100, TETHER_GO_ON);
+    tether_budget_set(&budget, TETHER_MAX_COUNT, 3);
+    tether_budget_begin(&budget);
+    char *const block = budget_make(101);
+    memset(block, 1, 101);
+    const int first = told.count;
+    free(block);
+    free(budget_make(101));
+    free(budget_make(50));
+    const int second = told.count;
+    free(budget_make(1)); /* the other limit's fourth */
+    cr_expect_eq(tether_budget_end(&budget), TETHER_REFUSED);
+    tether_budget_result(&budget, &result);
+    cr_expect_eq(first, 1);
+    cr_expect_eq(second, 1, "a limit is told once");
+    cr_expect_eq(told.count, 2, "each limit is told");
+    cr_expect_eq(told.stops, 0);
+    cr_expect_eq(result.peak_bytes, 101u);
+    cr_expect_eq(result.total_count, 4u);
+}
+
 Test(budget, a_contradiction_is_refused)
 {
     struct tether_budget budget = budget_of(TETHER_MIN_COUNT, 3, 0);
