@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-_Thread_local struct tt_thread tt_self
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local struct tt_thread tt_self __attribute__((
+    tls_model("initial-exec"), visibility("hidden"))) = { .is_set_up = true };
 
 void tt_die(const char *call, const char *text, ...)
 {

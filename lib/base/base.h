@@ -42,6 +42,9 @@ struct tt_thread {
     uint32_t telling;     /* scopes of which it is told a breach */
     uintptr_t stack_top;  /* end of this thread's stack, 0 if unknown */
     void *stack_cache;    /* lib/stack's, NULL at first */
+    bool is_set_up;       /* false while the loader relocates the program:
+                             what is written here is lost then */
+    bool is_ending;       /* its last destructors run */
 };
 
 extern _Thread_local struct tt_thread tt_self

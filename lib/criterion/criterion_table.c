@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define TABLE_ROWS_MAX 1000000
+
 static pid_t runner;
 static size_t table_room; /* runs that the board has rows for */
 
@@ -40,6 +42,13 @@ static void table_config_hand_over(void)
 
 /* Rows are memory only once used: a parameterised test takes one for each
  * parameter, and their number is not known. */
+static size_t table_rows_wanted(size_t tests)
+{
+    const char *const given = getenv("TETHER_TABLE_ROWS");
+    const unsigned long rows = given ? strtoul(given, NULL, 10) : 0;
+    return rows > 0 && rows <= TABLE_ROWS_MAX ? rows : tests * 32 + 1024;
+}
+
 static void table_board_make(void *set)
 {
     const struct criterion_test_set *tests = set;
@@ -49,7 +58,7 @@ static void table_board_make(void *set)
         unsetenv("TETHER_RUN");
         return;
     }
-    table_room = tests->tests * 32 + 1024;
+    table_room = table_rows_wanted(tests->tests);
     if (tether_board_make(table_room) == TETHER_OK)
         runner = getpid();
 }
@@ -73,9 +82,9 @@ __attribute__((destructor)) static void table_after_all(void)
         table_print(&table, tt_env_is_on("TETHER_VERBOSE"), stderr);
     if (tether_board_missing())
         fprintf(stderr,
-                "[heap] %zu more runs of tests are missing here: the table "
-                "has room for %zu\n",
-                tether_board_missing(), table_room);
+                "[heap] %zu more runs of tests are missing here; "
+                "TETHER_TABLE_ROWS=%zu makes room\n",
+                tether_board_missing(), table_room + tether_board_missing());
     table_print_unchecked(&table, stderr);
     /* Of a part of the tests nobody can tell. */
     if (!criterion_options.pattern)

@@ -21,7 +21,7 @@ enum tt_block_flag {
     TT_BLOCK_TOOL = 1 << 1,   /* Tether's or on its behalf: not counted */
     TT_BLOCK_KEEP = 1 << 2,   /* meant to stay: no leak */
     TT_BLOCK_BIG = 1 << 3,    /* its header is out of band */
-    TT_BLOCK_MAPPED = 1 << 4, /* a mapping of its own */
+    TT_BLOCK_MAPPED = 1 << 4, /* a mapping of its own, or private */
     TT_BLOCK_SKIP = 1 << 5,   /* by a thread that is not the test's */
     TT_BLOCK_SITE = 1 << 6,   /* shown to the site watch */
     TT_BLOCK_OLD = 1 << 7,    /* older than the window, grown in it: no leak */

@@ -23,6 +23,15 @@
 /* mimalloc 2.0.9 fails for large alignments: those are mapped here. */
 #define ALIGNMENT_MAPPED ((size_t)1024 * 1024)
 
+/* mimalloc's own thread-local storage is not there yet while the program is
+ * relocated, which runs resolvers of IFUNC symbols; and what a thread takes
+ * after mimalloc has ended for it is never given back. Such blocks are private
+ * memory. */
+static bool allocator_is_there(void)
+{
+    return tt_self.is_set_up && !tt_self.is_ending;
+}
+
 static void *no_memory(void)
 {
     errno = ENOMEM;
@@ -51,7 +60,7 @@ static char *raw_mapped(size_t size, size_t alignment, size_t *length)
 struct raw {
     char *block; /* what the program gets */
     uint8_t kind;
-    size_t mapping; /* length, 0: mimalloc's */
+    size_t mapping; /* length of it, or of private memory; 0: mimalloc's */
 };
 
 static bool raw_small(const struct request *request, struct raw *raw)
@@ -70,9 +79,9 @@ static bool raw_big(const struct request *request, struct raw *raw)
 {
     const size_t bytes = TT_MAX(request->size, BIG_MIN);
     *raw = (struct raw){ .kind = SHADOW_BIG };
-    if (request->alignment >= ALIGNMENT_MAPPED)
-        raw->block =
-            raw_mapped(request->size, request->alignment, &raw->mapping);
+    if (request->alignment >= ALIGNMENT_MAPPED || !allocator_is_there())
+        raw->block = raw_mapped(request->size, TT_MAX(request->alignment, 4096),
+                                &raw->mapping);
     else if (request->alignment > 16)
         raw->block = mi_malloc_aligned(bytes, request->alignment);
     else
@@ -80,19 +89,34 @@ static bool raw_big(const struct request *request, struct raw *raw)
     return raw->block != NULL;
 }
 
+static bool raw_private(const struct request *request, struct raw *raw)
+{
+    const size_t bytes = cache_round(request->size);
+    char *const base = tt_mem_take(bytes);
+    *raw = (struct raw){ .block = base + HEADER_BYTES,
+                         .kind = SHADOW_SMALL,
+                         .mapping = bytes };
+    return base != NULL;
+}
+
 static bool raw_take(const struct request *request, struct raw *raw)
 {
     if (request->size > PTRDIFF_MAX - request->alignment - HEADER_BYTES)
         return false;
-    return request->size <= SMALL_MAX && request->alignment < BIG_MIN
-               ? raw_small(request, raw)
-               : raw_big(request, raw);
+    if (request->size > SMALL_MAX || request->alignment >= BIG_MIN)
+        return raw_big(request, raw);
+    if (TT_LIKELY(allocator_is_there()))
+        return raw_small(request, raw);
+    return request->alignment <= 16 ? raw_private(request, raw)
+                                    : raw_big(request, raw);
 }
 
 static void raw_give(const struct raw *raw)
 {
     const int before = errno;
-    if (raw->mapping)
+    if (raw->mapping && raw->kind == SHADOW_SMALL)
+        tt_mem_give(raw->block - HEADER_BYTES, raw->mapping);
+    else if (raw->mapping)
         tt_unmap(raw->block, raw->mapping);
     else if (raw->block)
         mi_free(raw->kind == SHADOW_SMALL ? raw->block - HEADER_BYTES
@@ -104,6 +128,7 @@ static void raw_give(const struct raw *raw)
 static void *born(const struct raw *raw, struct tt_block *facts)
 {
     facts->address = raw->block;
+    facts->flags |= raw->mapping ? TT_BLOCK_MAPPED : 0;
     if (!block_write(facts, raw->kind, raw->mapping)) {
         raw_give(raw);
         return no_memory();
@@ -142,7 +167,7 @@ void *alloc_slow(const struct request *request)
         return no_memory();
     }
     zero_what_is_not(request, &raw);
-    if (!stack && !(flags & TT_BLOCK_TOOL))
+    if (!stack && slot && !(flags & TT_BLOCK_TOOL))
         stack = stack_of_alloc(request->frame);
     if (is_counted(flags))
         count_born(slot, request->size);
@@ -162,13 +187,12 @@ void *alloc_slow(const struct request *request)
 static struct raw raw_of(const struct tt_block *block, uint8_t kind)
 {
     const uintptr_t address = (uintptr_t)block->address;
-    return (struct raw){
-        .block = block->address,
-        .kind = kind,
-        .mapping = block->flags & TT_BLOCK_MAPPED
-                       ? big_of(region_of(address), address)->mapping
-                       : 0,
-    };
+    struct raw raw = { .block = block->address, .kind = kind };
+    if (block->flags & TT_BLOCK_MAPPED)
+        raw.mapping = kind == SHADOW_SMALL
+                          ? cache_round(block->size)
+                          : big_of(region_of(address), address)->mapping;
+    return raw;
 }
 
 /* One frame says where; a watched block's death is told in full. */
@@ -286,7 +310,7 @@ static void *realloc_counted(struct tt_slot *slot, const struct tt_block *from,
     if (counted &&
         !count_take(slot, request->size, request->frame, &stack, &flags))
         return NULL;
-    if (!stack && !(flags & TT_BLOCK_TOOL))
+    if (!stack && slot && !(flags & TT_BLOCK_TOOL))
         stack = stack_of_alloc(request->frame);
     struct tt_block facts =
         count_facts_after(from, request->size, flags, stack);

@@ -108,7 +108,8 @@ struct tt_block count_facts_after(const struct tt_block *from, size_t size,
 static void fast_open(struct tt_slot *slot)
 {
     const bool open = slot && !slot->ignored && !tt_self.inside &&
-                      !tt_self.one_time && !site_watch_now() && !heap_sanitized;
+                      !tt_self.one_time && !tt_self.is_ending &&
+                      !site_watch_now() && !heap_sanitized;
     tt_self.fast = open ? slot : NULL;
 }
 
@@ -130,6 +131,8 @@ void tt_heap_stacks_start(void)
 struct tt_slot *slot_ready(void)
 {
     static bool ready;
+    if (TT_UNLIKELY(!tt_self.is_set_up))
+        return NULL;
     if (TT_UNLIKELY(!__atomic_load_n(&ready, __ATOMIC_ACQUIRE))) {
         tt_enter();
         heap_sanitizer_look();

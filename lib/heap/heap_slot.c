@@ -115,6 +115,8 @@ static void slot_goodbye(void *value)
     }
     tt_stack_thread_end();
     cache_close();
+    tt_self.is_ending = true;
+    tt_self.fast = NULL;
     __atomic_store_n(&slot->orphan, 1, __ATOMIC_RELEASE);
 }
 
