@@ -198,7 +198,7 @@ static struct raw raw_of(const struct tt_block *block, uint8_t kind)
 /* One frame says where; a watched block's death is told in full. */
 static uint32_t stack_of_free(const struct tt_block *block, void *frame)
 {
-    if (block->flags & TT_BLOCK_TOOL || !tt_stack_depth)
+    if (block->flags & TT_BLOCK_TOOL)
         return 0;
     return tt_stack_capture(
         frame, block->flags & TT_BLOCK_REF ? TT_MAX(tt_stack_depth, 8) : 1);

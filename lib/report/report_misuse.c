@@ -71,9 +71,9 @@ static void foreign(const struct tt_misuse_report *report, struct tt_text *text)
     tt_block_tell_why_not(report->address, &why);
     tt_text_add(text, "%s of a pointer that no malloc returned", report->call);
     address_add(report, text);
-    if (why.len > 0)
-        tt_text_add(text, ": it %s", why.data);
     tt_text_add(text, "\n");
+    if (why.len > 0)
+        tt_text_add(text, "  it %s\n", why.data);
     tt_stack_lines(text, "  called by  ", report->now_stack, STACK_LINES_MAX);
     tt_text_add(text, "%s\n", ignored(report));
 }
