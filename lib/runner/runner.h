@@ -67,6 +67,13 @@ bool run_command(struct run_options *options, struct report *report,
  * *status gets the exit status then. */
 bool program_is_runnable(const char *name, int *status);
 
+/* Live progress on the last line of a terminal; nothing where standard error
+ * is none. */
+void progress_begin(bool wanted);
+void progress_show(void);
+void progress_end(void);
+bool progress_is_on(void);
+
 /* Starts a program and waits for its end. *status gets its exit status, or
  * 128 + signal. False: it could not be started; that has been said. */
 bool program_run(char **command, int *status);

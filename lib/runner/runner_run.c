@@ -284,7 +284,10 @@ bool run_command(struct run_options *options, struct report *report,
     if (!environment_set(options) ||
         (wants_profile(options) && !profile_begin()))
         return false;
-    if (!program_run(options->command, &report->status)) {
+    progress_begin(!options->quiet);
+    const bool ran = program_run(options->command, &report->status);
+    progress_end();
+    if (!ran) {
         *status = RUNNER_NOT_RUN;
         return false;
     }

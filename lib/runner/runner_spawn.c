@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const int signals[] = { SIGINT, SIGQUIT, SIGTERM,
@@ -53,6 +54,22 @@ static _Noreturn void execute(char **command)
     _exit(why == ENOENT ? RUNNER_NOT_FOUND : RUNNER_NOT_RUN);
 }
 
+/* Looks ten times a second while there is progress to show. */
+static void program_wait(int *ended)
+{
+    const struct timespec tick = { .tv_nsec = 100 * 1000 * 1000 };
+    const int how = progress_is_on() ? WNOHANG : 0;
+    pid_t found;
+    while ((found = waitpid(program, ended, how)) <= 0) {
+        if (found < 0 && errno != EINTR)
+            return;
+        if (found == 0) {
+            progress_show();
+            nanosleep(&tick, NULL);
+        }
+    }
+}
+
 bool program_run(char **command, int *status)
 {
     struct sigaction actions[SIGNALS];
@@ -76,8 +93,7 @@ bool program_run(char **command, int *status)
         actions_put_back(actions);
         return false;
     }
-    while (waitpid(program, &ended, 0) < 0 && errno == EINTR)
-        ;
+    program_wait(&ended);
     program = 0;
     actions_put_back(actions);
     *status = WIFSIGNALED(ended) ? 128 + WTERMSIG(ended) : WEXITSTATUS(ended);

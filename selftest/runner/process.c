@@ -71,6 +71,13 @@ int main(int argc, char **argv)
         fflush(stdout);
         pause();
     }
+    if (strcmp(way, "sleep") == 0) {
+        kept = malloc(50000);
+        puts("one\ntwo");
+        fflush(stdout);
+        usleep(500000);
+        puts("three");
+    }
     if (strcmp(way, "thread") == 0) {
         pthread_t thread;
         pthread_create(&thread, NULL, exit_here, NULL);

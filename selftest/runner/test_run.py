@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """`tether run` on suites and on other programs."""
+import fcntl
 import os
-import signal
+import pty
 import shutil
+import signal
+import struct
 import subprocess
+import termios
 import unittest
 
 from driver import *
@@ -154,6 +158,48 @@ class Programs(Case):
         os.chmod(path, 0o755)
         tests = self.report("--", "./script")
         self.assertEqual(tests["runner_process"]["leaked_bytes"], 4321)
+
+
+class Progress(Case):
+    def on_terminal(self, *options, env={}):
+        """What a terminal of 24 lines shows in the end, and all that came."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.folder)
+            os.execve(
+                TETHER,
+                [TETHER, "run", *options, "--", program("process"), "sleep"],
+                self.environment({"TERM": "xterm", **env}),
+            )
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        came = b""
+        try:
+            while True:
+                some = os.read(terminal, 4096)
+                if not some:
+                    break
+                came += some
+        except OSError:
+            pass
+        os.waitpid(pid, 0)
+        os.close(terminal)
+        return came.decode()
+
+    def test_the_last_line_shows_it(self):
+        came = self.on_terminal("--max-heap=100KiB")
+        self.assertRegex(came, r"\[#########\.+\] 49\.8 KiB of 100 KiB  runner_process")
+        self.assertIn("\033[1;23r", came)
+        self.assertTrue(came.rindex("\033[r") > came.rindex("49.8 KiB of"))
+        self.assertIn("[heap]", came)
+
+    def test_not_where_it_is_not_wanted(self):
+        self.assertNotIn("\033[", self.on_terminal("-q"))
+        self.assertNotIn("\033[", self.on_terminal(env={"TERM": "dumb"}))
+
+    def test_not_in_a_file(self):
+        done = self.tether("run", "--", program("process"), "sleep")
+        self.assertNotIn("\033", done.stderr + done.stdout)
+        self.assertEqual(done.stdout, "one\ntwo\nthree\n")
 
 
 class Refusals(Case):
