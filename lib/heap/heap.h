@@ -15,6 +15,7 @@
 #include <tether/api.h>
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 enum tt_block_flag {
     TT_BLOCK_REF = 1 << 0,    /* has references: free tells lib/ref */
@@ -126,6 +127,9 @@ struct tt_scope *tt_scope_outermost(void);
 
 /* Leaves all threads but the calling one that exist now out of all counts. */
 void tt_threads_ignore_others(void);
+
+/* Is this thread, by the kernel's number, one of those? */
+bool tt_thread_ignored(pid_t thread);
 
 /* How a block ended. */
 struct tt_death {

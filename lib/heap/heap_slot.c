@@ -133,6 +133,14 @@ uint32_t tt_thread_number(void)
     return slot ? (uint32_t)(slot->thread_bits >> THREAD_SHIFT) : 0;
 }
 
+bool tt_thread_ignored(pid_t thread)
+{
+    tt_lock_take(&slots.lock);
+    const bool ignored = thread_is_ignored(thread);
+    tt_lock_give(&slots.lock);
+    return ignored;
+}
+
 void tt_threads_ignore_others(void)
 {
     pid_t threads[PRE_THREADS_MAX];

@@ -75,6 +75,15 @@ size_t tt_os_tail_calls(uintptr_t start, uintptr_t end, uintptr_t *targets,
  * address itself when it is anything else. Not inside malloc. */
 uintptr_t tt_os_code_target(uintptr_t address);
 
+/* The same of a jump that was used before, without asking the loader. */
+uintptr_t tt_os_jump_target(uintptr_t address);
+
+/* What the instruction before a return address calls. */
+enum tt_os_call { TT_OS_NO_CALL, TT_OS_CALLS_TARGET, TT_OS_CALLS_ANYTHING };
+
+/* Reads it. *target is set for TT_OS_CALLS_TARGET only. */
+enum tt_os_call tt_os_call_before(uintptr_t return_address, uintptr_t *target);
+
 /*
  * Runs a program and talks to it through pipes, unseen by the tested program:
  * no SIGCHLD, nothing for waitpid(-1), no handler of the user's runs in it.

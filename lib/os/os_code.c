@@ -4,10 +4,11 @@
  * when it ends by calling another one, which leaves no frame on the stack; and
  * where a jump of a PLT goes. While the latter is not bound its slot leads to
  * an instruction that pushes the number of its relocation, for the loader: by
- * that number the symbol is found, and bound here as the loader would.
+ * that number the symbol is found, and bound here as the loader would. Last,
+ * whether there is a call before what may be a return address.
  *
- * Hook: tt_os_tail_calls may run inside malloc and free, tt_os_code_target may
- * not: it asks the loader.
+ * Hook: everything but tt_os_code_target, which asks the loader, may run inside
+ * malloc and free.
  */
 #include "os/os.h"
 
@@ -140,7 +141,57 @@ uintptr_t tt_os_code_target(uintptr_t address)
     const uintptr_t found = name ? symbol_bind(object.dlfo_link_map, name) : 0;
     return found ? found : target;
 }
+
+uintptr_t tt_os_jump_target(uintptr_t address)
+{
+    uintptr_t target;
+    return jump_read(address, &target) ? target : address;
+}
+
+/* The length of 'call *r/m' at 'code', 0: it is none. The opcode is ff, then
+ * comes a byte with 2 in its middle bits, then what that byte asks for. */
+static size_t indirect_length(const unsigned char *code)
+{
+    const unsigned mod = code[1] >> 6, base = code[1] & 7;
+    if (code[0] != 0xff || (code[1] >> 3 & 7) != 2)
+        return 0;
+    if (mod == 3)
+        return 2;
+    const bool has_sib = base == 4;
+    const bool is_wide =
+        mod == 2 || (mod == 0 && (has_sib ? (code[2] & 7) == 5 : base == 5));
+    return 2u + has_sib + (is_wide ? 4u : mod);
+}
+
+enum tt_os_call tt_os_call_before(uintptr_t return_address, uintptr_t *target)
+{
+    unsigned char code[8];
+    int32_t distance;
+    if (return_address < sizeof code ||
+        !tt_os_read((const void *)(return_address - 7), code, 7))
+        return TT_OS_NO_CALL;
+    if (code[2] == 0xe8) {
+        memcpy(&distance, code + 3, sizeof distance);
+        *target = return_address + (uintptr_t)(intptr_t)distance;
+        return TT_OS_CALLS_TARGET;
+    }
+    for (size_t length = 2; length <= 7; length++)
+        if (indirect_length(code + 7 - length) == length)
+            return TT_OS_CALLS_ANYTHING;
+    return TT_OS_NO_CALL;
+}
 #else
+uintptr_t tt_os_jump_target(uintptr_t address)
+{
+    return address;
+}
+
+enum tt_os_call tt_os_call_before(uintptr_t return_address, uintptr_t *target)
+{
+    (void)return_address, (void)target;
+    return TT_OS_NO_CALL;
+}
+
 uintptr_t tt_os_code_target(uintptr_t address)
 {
     return address;

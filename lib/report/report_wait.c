@@ -7,6 +7,8 @@
  *     last value:  2
  *     wanted:      == 3
  *     changes:     0, 1 (at poll 3, after 2 ms), 2 (at poll 7, after 60 ms)
+ *     thread 'worker' waits in pthread_cond_wait
+ *       called by  queue_pop (queue.c:41)
  *
  * Hook: not inside malloc; what runs here is guarded, so that nothing of it
  * is counted as the test's.
@@ -19,6 +21,7 @@
 #include "ref/ref.h"
 #include "report/report_check.h"
 #include "report/report_sites.h"
+#include "report/report_threads.h"
 #include "report/report_value.h"
 
 #define WITHIN_MS  1000 /* the defaults of tether/eventually.h */
@@ -203,6 +206,8 @@ static enum tether_outcome wait_judge(tether_status status, int kind,
     wait_text(&text, status, kind, expression, wait);
     if (comparing)
         values_text(&text, comparing);
+    if (status == TETHER_TIMEOUT && kind == TETHER_POLL_EVENTUALLY)
+        tt_threads_text(&text);
     tt_check_end(&text);
     tt_leave();
     return TETHER_FAILED;
@@ -274,6 +279,7 @@ tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
         tt_text_add(
             &text, "nothing freed it within %u ms; the test waited %u ms\n",
             wait->within_ms ? wait->within_ms : WITHIN_MS, wait->elapsed_ms);
+        tt_threads_text(&text);
     }
     tt_check_end(&text);
     tt_leave();
