@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <tether/api.h>
+#include <tether/criteria.h>
 #include <tether/options.h>
 #include <tether/tether.h>
 
@@ -385,8 +386,7 @@ TETHER_API void tether_criterion_theory(struct criterion_datapoints *points,
 TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE
-#    define TETHER_DISABLE_CRITERION
-#    include <tether/disable.h>
+#    include <tether/disable_criterion.h>
 #else
 #    define criterion_internal_test_setup    tether_criterion_setup
 #    define criterion_internal_test_main     tether_criterion_main

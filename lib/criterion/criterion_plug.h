@@ -86,6 +86,9 @@ bool tt_entry_budget(const void *data, struct tether_budget *budget);
 /* Sends a failure of the test. Any thread, also inside malloc. */
 void tt_tell(const char *file, unsigned line, const char *message);
 
+/* Moves the explanations of Tether's criteria to a tree's message. */
+void tt_criteria_explain(struct cri_assert_node *tree);
+
 /* Keeps a failure until the theory that runs is over. */
 void tt_tell_later(const char *file, unsigned line, const char *message);
 

@@ -119,6 +119,7 @@ void tether_criterion_node_send(const char *file, size_t line,
                                 struct cri_assert_node *tree)
 {
     atomic_fetch_add(&tt_plug.failed, 1);
+    tt_criteria_explain(tree);
     if (tt_plug.phase == TT_PHASE_NONE || tt_is_forked() || is_sending) {
         tt_real()->node_send(file, line, tree);
         return;

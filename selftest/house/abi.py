@@ -32,7 +32,7 @@ LIBRARIES = {
 
 
 def library_of(header):
-    return "criterion" if header == "criterion.h" else "tether"
+    return "criterion" if header in ("criterion.h", "criteria.h") else "tether"
 
 
 # --- reading the headers ---------------------------------------------------
