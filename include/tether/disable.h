@@ -324,4 +324,6 @@ TETHER_END_DECLS
 #    define tether_polling_next(...)  tether_off_polling_next(__VA_ARGS__)
 #endif
 
+#include <tether/disable_collect.h>
+
 #pragma GCC diagnostic pop

@@ -29,8 +29,8 @@ static void collections_vanish(char *object)
 {
     struct tether_domain_table table = { "none", 0,    none, NULL, NULL,
                                          NULL,   NULL, NULL, NULL };
-    struct tether_collector_table collector = { "nothing", 0, nothing, NULL,
-                                                NULL };
+    struct tether_collector_table collector = { "nothing", 0,    nothing,
+                                                NULL,      NULL, 0 };
     tether_domain *domain = tether_domain_add(&table);
     tether_collector *added = tether_collector_add(&collector);
 
