@@ -11,9 +11,11 @@
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PART  60
@@ -257,6 +259,60 @@ Test(wrappers, a_wrapper_in_the_place_of_none)
     begin("libwrappers_other.so");
     opened_then_other();
     expect_opened(0);
+}
+
+/* ---- all at once ---- */
+
+static _Atomic int going;
+
+static void *allocates(void *arg)
+{
+    (void)arg;
+    while (going) {
+        free(plain_one(10));
+        free(fast_two(20));
+    }
+    return NULL;
+}
+
+/* Names are looked up again and again, inside of malloc, in the middle of
+ * everything. Whoever waits for itself is ended by the alarm. */
+Test(wrappers, threads_and_forks_while_libraries_come_and_go)
+{
+    pthread_t threads[3];
+    int bad_children = 0, status = 0;
+    begin("xmalloc,shared_make");
+    alarm(60);
+    going = 1;
+    for (int i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, allocates, NULL);
+    for (int i = 0; i < 8; i++) {
+        void *const library = library_open("libwrappers_opened.so");
+        void *const one = of_opened(PART), *const two = of_opened_too(PART);
+        const pid_t child = fork();
+        if (child == 0) {
+            free(of_opened(LIMIT + 1));
+            _exit(told ? 1 : 0);
+        }
+        bad_children += waitpid(child, &status, 0) != child || status != 0;
+        free(one);
+        free(two);
+        dlclose(library);
+    }
+    going = 0;
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    const int before = told;
+    void *blocks[2];
+    told_after(plain_one, &blocks[0]);
+    const int after = told_after(plain_one, &blocks[1]);
+    end();
+    alarm(0);
+    cr_expect_eq(bad_children, 0);
+    cr_expect_eq(before, 0, "%s", message);
+    cr_expect_eq(after, 1);
+    free(blocks[0]);
+    free(blocks[1]);
 }
 
 /* ---- what is wrong with the names ---- */
