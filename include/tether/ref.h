@@ -302,6 +302,8 @@ struct tether_soft_how {
                               up; default TETHER_MODERATE */
     int in_malloc;       /**< not 0: 'release' may run inside malloc, on any
                               thread; see <tether/pressure.h> */
+    int pinned;          /**< not 0: it is pinned once from the start, so that
+                              its maker can use the object in any case */
     tether_queue *queue; /**< its record enters this queue, or NULL */
     void *tag;           /**< of the record */
 };

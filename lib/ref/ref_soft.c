@@ -146,8 +146,15 @@ tether_soft tether_soft_hold_at(const void *object, tether_release_fn release,
         return (tether_soft){ bits };
     }
     tt_lock_take(&soft.lock);
-    if (!(atomic_load(&slot_at(bits_index(bits))->state) & SLOT_DEAD))
+    if (atomic_load(&slot_at(bits_index(bits))->state) & SLOT_DEAD) {
+        ref->pins = how.pinned != 0;
+    } else if (how.pinned) {
+        ref->pins = 1;
+        ref->state = SOFT_PINNED;
+        soft.pinned++;
+    } else {
         list_add(ref);
+    }
     tt_lock_give(&soft.lock);
     return (tether_soft){ bits };
 }

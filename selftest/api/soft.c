@@ -141,6 +141,22 @@ Test(soft, what_is_pinned_stays, HEAP_BUDGET(NO_LEAKS))
     five_drop(&five);
 }
 
+Test(soft, it_may_be_pinned_from_the_start, HEAP_BUDGET(NO_LEAKS))
+{
+    WITH_PRESSURE(TETHER_CRITICAL)
+    {
+        char *object = object_make(100);
+        tether_soft ref =
+            tether_soft_hold(object, release, NULL, .pinned = true);
+        tether_safepoint();
+        cr_assert_eq(object[99], 'x');
+        tether_soft_unpin(ref);
+        tether_safepoint();
+        cr_assert_eq(released, 1);
+        tether_soft_drop(ref);
+    }
+}
+
 Test(soft, levels_are_given_up_one_after_the_other, HEAP_BUDGET(NO_LEAKS))
 {
     tether_queue *queue = tether_queue_make();
