@@ -61,7 +61,7 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     tt_heap_child();
-    tt_ref_unlock();
+    tt_ref_child();
     tt_collect_child();
     tt_report_unlock();
     tt_budget_child();
@@ -90,6 +90,7 @@ __attribute__((constructor(101))) static void setup(void)
     tt_safepoint_more = tt_pressure_safepoint;
     tt_heap_news.died = tt_ref_died;
     tt_heap_news.moved = tt_ref_moved;
+    tt_heap_news.tagged = tt_ref_tagged;
     tt_heap_news.child = after_fork_in_child;
     tt_window_ending = tt_quarantine_tell;
     tt_ref_tell.touched = tt_report_touched;

@@ -59,6 +59,25 @@ bool tt_block_flags(const void *address, uint32_t set, uint32_t clear);
  * inside free. */
 void tt_block_release(const struct tt_block *block);
 
+/*
+ * Tags. Whoever owns references hangs a number on a block, at most one, under
+ * a lock of its own for the block, and keeps the block's stack and thread
+ * while it is there: 'tagged' below tells them. A block is tagged exactly while
+ * it has TT_BLOCK_REF. The addresses are those of live blocks, or of one that
+ * 'died' or 'moved' is told of. Hook: inside free and realloc.
+ */
+uint32_t tt_block_tag(const void *address); /* 0: it has none */
+
+/* Sets or replaces the tag. False: none is there, and no live block either. */
+bool tt_block_tag_set(const void *address, uint32_t tag);
+
+/* Puts stack and thread back, if there is a tag. */
+void tt_block_tag_clear(const void *address, uint32_t stack, uint32_t thread);
+
+/* Gives a live block that has no tag the facts of 'block', which is at the
+ * same address and covers no more 64 KiB than it did. */
+void tt_block_rewrite(const struct tt_block *block);
+
 /* Why is this pointer no object? Writes 'is a global', 'is on the stack of
  * thread 1', 'is inside a freed block' ... into text. */
 struct tt_text;
@@ -180,10 +199,14 @@ struct tt_heap_news {
      * eight bytes of a block that is not BIG then hold the stack of the free
      * as one number. */
     bool (*died)(const struct tt_block *block, const struct tt_death *death);
-    /* realloc moved a block with references: same object, new address. Called
-     * after the copy and before the old memory can be reused. */
+    /* realloc changed a block with references: same object. Where its address
+     * is new, this is called after the copy and before the old memory can be
+     * reused; where it is not, the callee calls tt_block_rewrite. */
     void (*moved)(const struct tt_block *from, const struct tt_block *to);
     void (*misuse)(const struct tt_misuse_report *report);
+    /* Fills stack and thread of the block that has this tag. The number may be
+     * any: it is read while others change it. */
+    void (*tagged)(uint32_t tag, struct tt_block *block);
     /* This is a child that no handler of fork's was called in. Does what they
      * do in a child. Locks that other threads held are free. */
     void (*child)(void);

@@ -294,6 +294,13 @@ static void *realloc_block(const struct tt_block *from, uint8_t kind,
      * it was. */
     const struct raw raw = raw_of(from, kind);
     facts->address = raw.block;
+    if (from->flags & TT_BLOCK_REF) {
+        if (!shadow_enter((uintptr_t)raw.block, facts->size,
+                          shadow_with(kind, facts->flags)))
+            return NULL;
+        tell_moved(from, facts);
+        return raw.block;
+    }
     if (block_write(facts, raw.kind, raw.mapping))
         return raw.block;
     block_write(from, raw.kind, raw.mapping);

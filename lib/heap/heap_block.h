@@ -16,6 +16,9 @@
  *   word 2   big block's size
  *   word 3   length of the mapping, when the block is one of its own
  *
+ * A block with references carries their owner's tag (heap.h) where its stack
+ * and thread were, which the owner keeps meanwhile; TT_BLOCK_REF says so.
+ *
  * A freed block's facts stay where they are until the memory is used again
  * (mimalloc links its free list through word 0): word 1 has a tag in the place
  * of the flags, and the 8 bytes after a small block's header, or word 3 of a
@@ -91,6 +94,8 @@ _Static_assert(offsetof(struct region, shadow) == 0, "see region_bias");
 #define SIZE_MASK     ((uint64_t)0xfff)
 #define FLAGS_SHIFT   54
 #define FLAGS_MASK    ((uint64_t)0x3ff << FLAGS_SHIFT)
+#define TAG_MASK      (((uint64_t)1 << SIZE_SHIFT) - 1)
+#define TAGGED        ((uint64_t)TT_BLOCK_REF << FLAGS_SHIFT)
 #define DEAD_CALLER   ((uint64_t)0x2dc << FLAGS_SHIFT)
 #define DEAD_STACK    ((uint64_t)0x2d8 << FLAGS_SHIFT)
 
@@ -161,8 +166,9 @@ bool shadow_enter(uintptr_t address, size_t size, uint8_t kind);
 /* Takes a block out of the shadow. False: somebody else did, meanwhile. */
 bool shadow_leave(const void *address, uint8_t kind);
 
-/* Writes the facts of a block, and enters it into the shadow. 'mapping' is
- * the length of a mapping of its own, or 0. False: no memory for it. */
+/* Writes the facts of a block, and enters it into the shadow, untagged.
+ * 'mapping' is the length of a mapping of its own, or 0. False: no memory for
+ * it. */
 bool block_write(const struct tt_block *block, uint8_t kind, size_t mapping);
 
 /* Finds the live block that starts at 'address', with TOOL's too. */

@@ -120,12 +120,13 @@ bool block_write(const struct tt_block *block, uint8_t kind, size_t mapping)
     struct region *region = region_of(address);
     if (!region && !(region = region_make(address)))
         return false;
+    const uint32_t flags =
+        (block->flags & ~(uint32_t)TT_BLOCK_REF) | (big ? TT_BLOCK_BIG : 0);
     uint64_t *const words = words_of(region, address, kind);
     words[0] = word0_of(block->serial, block->epoch);
     words[1] = word1_of(block->stack, (uint64_t)block->thread << THREAD_SHIFT,
                         big ? 0 : block->size,
-                        block->flags | (big ? TT_BLOCK_BIG : 0) |
-                            (mapping ? TT_BLOCK_MAPPED : 0));
+                        flags | (mapping ? TT_BLOCK_MAPPED : 0));
     if (big) {
         big_of(region, address)->size = block->size;
         big_of(region, address)->mapping = mapping;
@@ -146,12 +147,34 @@ bool block_at(const void *address, struct tt_block *block, uint8_t *kind)
     return true;
 }
 
+/* Asks the owner of a tag for what it keeps of the block. What is read is good
+ * if the tag is still there after that. Returns word 1. */
+static TT_NOINLINE uint64_t tag_resolve(const uint64_t *word, uint64_t tagged,
+                                        struct tt_block *block)
+{
+    for (;;) {
+        block->stack = block->thread = 0;
+        if (tt_heap_news.tagged)
+            tt_heap_news.tagged((uint32_t)(tagged & TAG_MASK), block);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        const uint64_t now = __atomic_load_n(word, __ATOMIC_RELAXED);
+        if (now == tagged)
+            return now;
+        if (!(now & TAGGED)) {
+            block->stack = (uint32_t)(now & STACK_MASK);
+            block->thread = (uint32_t)(now >> THREAD_SHIFT & THREAD_MAX);
+            return now;
+        }
+        tagged = now;
+    }
+}
+
 void block_read(struct region *region, uintptr_t address, uint8_t kind,
                 struct tt_block *block)
 {
     const uint64_t *const words = words_of(region, address, kind);
     const uint64_t first = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
-    const uint64_t second = __atomic_load_n(&words[1], __ATOMIC_RELAXED);
+    const uint64_t second = __atomic_load_n(&words[1], __ATOMIC_ACQUIRE);
     *block = (struct tt_block){
         .address = (void *)address,
         .size = kind == SHADOW_BIG ? big_of(region, address)->size
@@ -162,6 +185,8 @@ void block_read(struct region *region, uintptr_t address, uint8_t kind,
         .epoch = word0_epoch(first),
         .flags = word1_flags(second),
     };
+    if (TT_UNLIKELY(second & TAGGED))
+        block->flags = word1_flags(tag_resolve(&words[1], second, block));
 }
 
 /* Does the block that may start at 'start' hold 'address'? */

@@ -62,6 +62,7 @@ void tt_ref_died_in(uintptr_t key, uint32_t stack);
  * no user code, errno kept. */
 bool tt_ref_died(const struct tt_block *block, const struct tt_death *death);
 void tt_ref_moved(const struct tt_block *from, const struct tt_block *to);
+void tt_ref_tagged(uint32_t tag, struct tt_block *block);
 
 /* Is this the reference of a blind instrument (the heap does not see the
  * object, or there was no memory for the reference)? A check of it must
@@ -169,5 +170,6 @@ const char *tt_ref_check(void);
  * layers below. */
 void tt_ref_lock(void);
 void tt_ref_unlock(void);
+void tt_ref_child(void); /* in place of the latter */
 
 #endif

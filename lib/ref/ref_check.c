@@ -16,7 +16,7 @@
 void tt_ref_lock(void)
 {
     for (unsigned i = 0; i < TT_SHARDS; i++)
-        tt_lock_take(&tt_shards[i].lock);
+        tt_shard_take(&tt_shards[i].lock);
     tt_soft_lock();
     tt_queue_lock_all();
     tt_place_lock();
@@ -24,15 +24,27 @@ void tt_ref_lock(void)
     tt_quarantine_lock();
 }
 
-void tt_ref_unlock(void)
+static void parts_unlock(void)
 {
     tt_quarantine_unlock();
     tt_slot_area_unlock();
     tt_place_unlock();
     tt_queue_unlock_all();
     tt_soft_unlock();
+}
+
+void tt_ref_child(void)
+{
+    parts_unlock();
+    for (unsigned i = 0; i < TT_SHARDS; i++)
+        tt_shard_reset(&tt_shards[i].lock);
+}
+
+void tt_ref_unlock(void)
+{
+    parts_unlock();
     for (unsigned i = TT_SHARDS; i-- > 0;)
-        tt_lock_give(&tt_shards[i].lock);
+        tt_shard_give(&tt_shards[i].lock);
 }
 
 size_t tt_ref_count(void)
@@ -76,33 +88,47 @@ static const char *chain_check(uint32_t first, size_t *slots)
     if (tt_key_is(base))
         return NULL;
     if (!tt_block_find((void *)base, &block) || block.address != (void *)base)
-        return "the table holds a block that is not alive";
-    return block.flags & TT_BLOCK_REF
+        return "a chain is that of a block that is not alive";
+    return block.flags & TT_BLOCK_REF &&
+                   block.stack == slot_at(first)->live.alloc_stack
                ? NULL
-               : "a block with references lacks its flag";
+               : "a block with references lacks its flag or its stack";
+}
+
+/* A live slot; those of blocks lead to the chains. */
+static const char *slot_check(uint32_t index, size_t *chained)
+{
+    const uintptr_t base = atomic_load(&slot_at(index)->base);
+    if (tt_key_is(base))
+        return NULL;
+    const uint32_t first = tt_block_tag((const void *)base);
+    if (!first)
+        return "a live reference's block has no tag";
+    return first == index ? chain_check(first, chained) : NULL;
 }
 
 static const char *table_check(struct shard *shard, size_t *slots)
 {
-    size_t blocks = 0;
+    size_t objects = 0;
     for (uint32_t number = 0; number < shard->buckets; number++)
         for (uint32_t index = *tt_table_bucket(shard, number); index;
              index = slot_at(index)->live.bucket_next) {
             const uintptr_t base = atomic_load(&slot_at(index)->base);
-            if (tt_table_shard(base) != shard ||
+            if (!tt_key_is(base) || tt_chain_shard(base) != shard ||
                 tt_table_number(shard, base) != number)
-                return "a block is in the wrong bucket";
+                return "an object is in the wrong bucket";
             const char *const broken = chain_check(index, slots);
             if (broken)
                 return broken;
-            blocks++;
+            objects++;
         }
-    return blocks == shard->blocks ? NULL : "a shard miscounts its blocks";
+    return objects == shard->objects ? NULL : "a shard miscounts its objects";
 }
 
 /* The slots that a shard mapped: used, dropped or retired. Adds those alive
- * to *alive. */
-static const char *slots_check(struct shard *shard, size_t *alive)
+ * to *alive, and those in chains of blocks to *chained. */
+static const char *slots_check(struct shard *shard, size_t *alive,
+                               size_t *chained)
 {
     const uint32_t me = (uint32_t)(shard - tt_shards);
     size_t used = 0;
@@ -114,12 +140,16 @@ static const char *slots_check(struct shard *shard, size_t *alive)
         const uint32_t end =
             k + 1 == shard->slabs ? shard->fresh : TT_SLAB_SLOTS;
         for (uint32_t i = slab == 0; i < end; i++) {
-            const uint64_t state =
-                atomic_load(&slot_at((slab << TT_SLAB_BITS) + i)->state);
+            const uint32_t index = (slab << TT_SLAB_BITS) + i;
+            const uint64_t state = atomic_load(&slot_at(index)->state);
+            const bool live = (state & SLOT_USED) && !(state & SLOT_DEAD);
+            const char *const broken = live ? slot_check(index, chained) : NULL;
+            if (broken)
+                return broken;
             given++;
             used += (state & SLOT_USED) != 0;
             retired += (state & SLOT_RETIRED) != 0;
-            *alive += (state & SLOT_USED) && !(state & SLOT_DEAD);
+            *alive += live;
         }
     }
     for (uint32_t i = shard->drop_first; i; i = slot_at(i)->drop.next) {
@@ -139,7 +169,7 @@ static const char *everything_check(void)
     for (unsigned i = 0; i < TT_SHARDS; i++) {
         const char *broken = table_check(&tt_shards[i], &chained);
         if (!broken)
-            broken = slots_check(&tt_shards[i], &alive);
+            broken = slots_check(&tt_shards[i], &alive, &chained);
         if (broken)
             return broken;
     }

@@ -16,23 +16,25 @@ _Atomic uint32_t tt_ref_domain_objects[TT_DOMAINS_MAX];
 uint64_t tt_ref_make_in(const struct ref_ask *ask, uintptr_t key)
 {
     const uint32_t place = tt_place_of(ask->name, ask->file, ask->line);
-    struct shard *const shard = tt_table_shard(key);
-    tt_lock_take(&shard->lock);
-    const bool known = tt_table_first(shard, key) != 0;
-    const uint64_t bits =
-        tt_slot_begin(shard, ask, key, known, ask->entry, place);
+    struct shard *const shard = tt_chain_shard(key);
+    tt_shard_take(&shard->lock);
+    const bool known = tt_chain_first(shard, key);
+    const struct tt_block object = { .address = (void *)key,
+                                     .size = ask->size,
+                                     .flags = known ? TT_BLOCK_REF : 0 };
+    const uint64_t bits = tt_slot_begin(shard, ask, &object, ask->entry, place);
     if (bits && !known)
         atomic_fetch_add(&tt_ref_domain_objects[tt_key_domain(key)], 1);
-    tt_lock_give(&shard->lock);
+    tt_shard_give(&shard->lock);
     return bits ? bits : tt_ref_no_memory();
 }
 
 bool tt_ref_has(uintptr_t key)
 {
-    struct shard *const shard = tt_table_shard(key);
-    tt_lock_take(&shard->lock);
-    const bool has = tt_table_first(shard, key) != 0;
-    tt_lock_give(&shard->lock);
+    struct shard *const shard = tt_chain_shard(key);
+    tt_shard_take(&shard->lock);
+    const bool has = tt_chain_first(shard, key);
+    tt_shard_give(&shard->lock);
     return has;
 }
 

@@ -76,15 +76,15 @@ static _Atomic uint32_t *slot_word(struct ref_slot *slot)
  * nothing locked, when it is in none. */
 static struct shard *block_lock(const void *object, struct tt_block *block)
 {
-    struct shard *shard = tt_table_shard((uintptr_t)object);
+    struct shard *shard = tt_chain_shard((uintptr_t)object);
     for (;;) {
-        tt_lock_take(&shard->lock);
+        tt_shard_take(&shard->lock);
         const bool found = tt_block_find(object, block);
         struct shard *const right =
-            found ? tt_table_shard((uintptr_t)block->address) : NULL;
+            found ? tt_chain_shard((uintptr_t)block->address) : NULL;
         if (right == shard)
             return shard;
-        tt_lock_give(&shard->lock);
+        tt_shard_give(&shard->lock);
         if (!right)
             return NULL;
         shard = right;
@@ -96,12 +96,12 @@ struct shard *tt_slot_lock(const char *call, struct ref_slot *slot,
 {
     for (;;) {
         const uintptr_t base = atomic_load(&slot->base);
-        struct shard *const shard = tt_table_shard(base);
-        tt_lock_take(&shard->lock);
+        struct shard *const shard = tt_chain_shard(base);
+        tt_shard_take(&shard->lock);
         const bool used = state_is_of(atomic_load(&slot->state), bits);
         if (used && atomic_load(&slot->base) == base)
             return shard;
-        tt_lock_give(&shard->lock);
+        tt_shard_give(&shard->lock);
         if (!used)
             tt_slot_die(call, bits);
     }
@@ -135,8 +135,15 @@ static struct ref_entry *entry_make(const struct ref_ask *ask)
     return entry;
 }
 
+/* What the tag of a block displaces. */
+static void slot_facts(struct ref_slot *slot, const struct tt_block *block)
+{
+    __atomic_store_n(&slot->live.alloc_stack, block->stack, __ATOMIC_RELAXED);
+    __atomic_store_n(&slot->alloc_thread, block->thread, __ATOMIC_RELAXED);
+}
+
 uint64_t tt_slot_begin(struct shard *shard, const struct ref_ask *ask,
-                       uintptr_t base, bool known, struct ref_entry *entry,
+                       const struct tt_block *object, struct ref_entry *entry,
                        uint32_t place)
 {
     const uint32_t index = tt_slot_take(shard);
@@ -144,15 +151,22 @@ uint64_t tt_slot_begin(struct shard *shard, const struct ref_ask *ask,
         return 0;
     struct ref_slot *const slot = slot_at(index);
     const uint64_t bits = tt_slot_next_bits(slot, index);
-    atomic_store_explicit(&slot->base, base, memory_order_relaxed);
+    atomic_store_explicit(&slot->base, (uintptr_t)object->address,
+                          memory_order_relaxed);
     atomic_store_explicit(&slot->object, (uintptr_t)ask->object,
                           memory_order_relaxed);
-    slot->size = ask->size;
+    if (tt_key_is((uintptr_t)object->address))
+        slot->size = object->size;
+    else
+        slot_facts(slot, object);
     slot->place = place;
     slot->entry = entry;
     if (entry)
         entry->bits = bits;
-    tt_table_add(shard, index, known);
+    if (!tt_chain_add(shard, index, object->flags & TT_BLOCK_REF)) {
+        tt_slot_give(index);
+        return 0;
+    }
     atomic_store_explicit(&slot->state, (bits >> 32 << 32) | SLOT_USED,
                           memory_order_release);
     return bits;
@@ -169,14 +183,11 @@ static uint64_t block_begin(struct shard *shard, const struct ref_ask *ask,
                             const struct tt_block *block,
                             struct ref_entry *entry, uint32_t place)
 {
-    const bool known = block->flags & TT_BLOCK_REF;
-    if (!known && !tt_block_flags(block->address, TT_BLOCK_REF, 0))
-        return 0;
-    const uint64_t bits = tt_slot_begin(shard, ask, (uintptr_t)block->address,
-                                        known, entry, place);
-    if (!bits && !known)
-        tt_block_flags(block->address, 0, TT_BLOCK_REF);
-    return bits ? bits : BLIND_MEMORY;
+    struct tt_block now;
+    const uint64_t bits = tt_slot_begin(shard, ask, block, entry, place);
+    if (bits)
+        return bits;
+    return tt_block_find(block->address, &now) ? BLIND_MEMORY : 0;
 }
 
 uint64_t tt_ref_make(const struct ref_ask *ask)
@@ -195,7 +206,7 @@ uint64_t tt_ref_make(const struct ref_ask *ask)
     const uint64_t bits =
         shard ? block_begin(shard, ask, &block, entry, place) : 0;
     if (shard)
-        tt_lock_give(&shard->lock);
+        tt_shard_give(&shard->lock);
     if ((!bits || bits == BLIND_MEMORY) && ask->with_queue)
         tt_mem_give(entry, sizeof *entry);
     return bits ? bits : make_refused(ask);
@@ -214,8 +225,6 @@ static void base_unwatch(uintptr_t base)
 {
     if (tt_key_is(base))
         atomic_fetch_sub(&tt_ref_domain_objects[tt_key_domain(base)], 1);
-    else
-        tt_block_flags((void *)base, 0, TT_BLOCK_REF);
 }
 
 void tt_ref_drop(const char *call, uint64_t bits)
@@ -226,23 +235,25 @@ void tt_ref_drop(const char *call, uint64_t bits)
     struct ref_slot *const slot = tt_slot_of(call, bits);
     struct shard *const shard = tt_slot_lock(call, slot, bits);
     const bool dead = atomic_load(&slot->state) & SLOT_DEAD;
-    if (!dead && tt_table_cut(shard, index))
+    if (!dead && tt_chain_cut(shard, index))
         base_unwatch(atomic_load(&slot->base));
     struct ref_entry *const entry = slot->entry;
     if (entry)
         tt_queue_forget(entry);
     const bool last = bits_generation(bits) == SLOT_GENERATION_MAX;
     const uint64_t generation = last ? bits >> 32 : (bits >> 32) + 1;
-    const uint64_t was = atomic_exchange(
-        &slot->state,
-        generation << 32 | (last ? SLOT_RETIRED : 0) | (dead ? SLOT_DEAD : 0));
+    const uint64_t was = atomic_load(&slot->state);
+    atomic_store_explicit(&slot->state,
+                          generation << 32 | (last ? SLOT_RETIRED : 0) |
+                              (dead ? SLOT_DEAD : 0),
+                          memory_order_release);
     struct shard *const home = index_shard(index);
     if (home != shard) {
-        tt_lock_give(&shard->lock);
-        tt_lock_take(&home->lock);
+        tt_shard_give(&shard->lock);
+        tt_shard_take(&home->lock);
     }
     tt_slot_give(index);
-    tt_lock_give(&home->lock);
+    tt_shard_give(&home->lock);
     entry_give(entry);
     if (was & SLOT_WAITED)
         tt_futex_wake(slot_word(slot), INT32_MAX);
@@ -260,10 +271,10 @@ struct keeper {
 static uint64_t slot_end(struct ref_slot *slot, const struct tt_block *block,
                          const struct tt_death *death, struct wakes *wakes)
 {
-    const uint64_t was = atomic_fetch_or(&slot->state, SLOT_DEAD);
+    const uint64_t was = slot_state_add(slot, SLOT_DEAD);
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&slot->when_ns, death->when_ns, memory_order_relaxed);
-    if (block->size) /* of a domain's object it is known already */
+    if (!tt_key_is(atomic_load(&slot->base))) /* else it is known already */
         slot->size = block->size;
     slot->dead.alloc_stack = block->stack;
     slot->dead.free_stack = death->stack;
@@ -315,7 +326,7 @@ static bool block_keep(const struct keeper *keeper,
     };
     if (!tt_quarantine_enter(&ask, block, death))
         return false;
-    atomic_fetch_or(&slot->state, SLOT_KEPT);
+    slot_state_add(slot, SLOT_KEPT);
     return true;
 }
 
@@ -323,9 +334,9 @@ bool tt_ref_died(const struct tt_block *block, const struct tt_death *death)
 {
     struct keeper keeper = { 0 };
     struct wakes wakes = { .count = 0 };
-    struct shard *const shard = tt_table_shard((uintptr_t)block->address);
-    tt_lock_take(&shard->lock);
-    const uint32_t first = tt_table_take(shard, (uintptr_t)block->address);
+    struct shard *const shard = tt_chain_shard((uintptr_t)block->address);
+    tt_shard_take(&shard->lock);
+    const uint32_t first = tt_chain_take(shard, (uintptr_t)block->address);
     struct ref_entry *entry =
         first ? chain_die(first, block, death, &wakes, &keeper) : NULL;
     if (first && tt_key_is((uintptr_t)block->address))
@@ -341,7 +352,7 @@ bool tt_ref_died(const struct tt_block *block, const struct tt_death *death)
     }
     const bool kept =
         TT_UNLIKELY(keeper.index) && block_keep(&keeper, block, death);
-    tt_lock_give(&shard->lock);
+    tt_shard_give(&shard->lock);
     wakes_send(&wakes);
     if (kept)
         tt_quarantine_trim();
@@ -353,13 +364,13 @@ static struct shard *slot_lock_alive(struct ref_slot *slot, uint64_t bits)
 {
     for (;;) {
         const uintptr_t base = atomic_load(&slot->base);
-        struct shard *const shard = tt_table_shard(base);
-        tt_lock_take(&shard->lock);
+        struct shard *const shard = tt_chain_shard(base);
+        tt_shard_take(&shard->lock);
         const uint64_t state = atomic_load(&slot->state);
         const bool alive = state_is_of(state, bits) && !(state & SLOT_DEAD);
         if (alive && atomic_load(&slot->base) == base)
             return shard;
-        tt_lock_give(&shard->lock);
+        tt_shard_give(&shard->lock);
         if (!alive)
             return NULL;
     }
@@ -380,45 +391,49 @@ bool tt_ref_clear(uint64_t bits, enum tether_reason reason, uint32_t stack,
     const uintptr_t base = atomic_load(&slot->base);
     tt_block_find((const void *)base, &block);
     *object = (void *)atomic_load(&slot->object);
-    if (tt_table_cut(shard, bits_index(bits)))
+    if (tt_chain_cut(shard, bits_index(bits)))
         base_unwatch(base);
     slot_end(slot, &block, &death, &wakes);
     slot->entry->reason = (uint8_t)reason;
     _Atomic uint32_t *const word = tt_queue_push(slot->entry);
     if (word)
         wakes_add(&wakes, word);
-    tt_lock_give(&shard->lock);
+    tt_shard_give(&shard->lock);
     wakes_send(&wakes);
     return true;
 }
 
-static void chain_move(uint32_t first, uintptr_t from, uintptr_t to)
+static void chain_move(uint32_t first, const struct tt_block *from,
+                       const struct tt_block *to)
 {
     uint32_t index = first;
     do {
         struct ref_slot *const slot = slot_at(index);
-        atomic_fetch_add(&slot->object, to - from);
-        atomic_store(&slot->base, to);
+        atomic_fetch_add(&slot->object,
+                         (uintptr_t)to->address - (uintptr_t)from->address);
+        atomic_store(&slot->base, (uintptr_t)to->address);
+        slot_facts(slot, to);
         index = slot->live.chain_next;
     } while (index != first);
 }
 
 void tt_ref_moved(const struct tt_block *from, const struct tt_block *to)
 {
-    struct shard *const old = tt_table_shard((uintptr_t)from->address);
-    struct shard *const new = tt_table_shard((uintptr_t)to->address);
-    tt_lock_take(old <= new ? &old->lock : &new->lock);
+    struct shard *const old = tt_chain_shard((uintptr_t)from->address);
+    struct shard *const new = tt_chain_shard((uintptr_t)to->address);
+    tt_shard_take(old <= new ? &old->lock : &new->lock);
     if (old != new)
-        tt_lock_take(old < new ? &new->lock : &old->lock);
-    const uint32_t first = tt_table_take(old, (uintptr_t)from->address);
+        tt_shard_take(old < new ? &new->lock : &old->lock);
+    const uint32_t first = tt_chain_take(old, (uintptr_t)from->address);
+    if (from->address == to->address)
+        tt_block_rewrite(to);
     if (first) {
-        chain_move(first, (uintptr_t)from->address, (uintptr_t)to->address);
-        tt_table_put(new, first);
-        tt_block_flags(to->address, TT_BLOCK_REF, 0);
+        chain_move(first, from, to);
+        tt_chain_put(new, first);
     }
-    tt_lock_give(&old->lock);
+    tt_shard_give(&old->lock);
     if (old != new)
-        tt_lock_give(&new->lock);
+        tt_shard_give(&new->lock);
 }
 
 tether_status tt_ref_keep(const char *call, uint64_t bits, bool trap)
@@ -440,20 +455,18 @@ tether_status tt_ref_keep(const char *call, uint64_t bits, bool trap)
         else if (trap && !tt_quarantine_trap_setup())
             status = TETHER_REFUSED;
         else
-            atomic_fetch_or(&slot->state,
-                            SLOT_KEEP | (trap ? (uint64_t)SLOT_TRAP : 0));
+            slot_state_add(slot, SLOT_KEEP | (trap ? SLOT_TRAP : 0));
     }
-    tt_lock_give(&shard->lock);
+    tt_shard_give(&shard->lock);
     return status;
 }
 
 bool tt_ref_wait(const char *call, uint64_t bits, uint64_t until_ns)
 {
     struct ref_slot *const slot = tt_slot_of(call, bits);
-    const uint64_t state =
-        atomic_fetch_or(&slot->state, SLOT_WAITED) | SLOT_WAITED;
-    if (!state_is_of(state, bits))
-        tt_slot_die(call, bits);
+    struct shard *const shard = tt_slot_lock(call, slot, bits);
+    const uint64_t state = slot_state_add(slot, SLOT_WAITED) | SLOT_WAITED;
+    tt_shard_give(&shard->lock);
     const uint64_t now = tt_os_now_ns();
     if (!(state & SLOT_DEAD) && now < until_ns)
         tt_futex_wait(slot_word(slot), (uint32_t)state,

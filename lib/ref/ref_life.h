@@ -26,11 +26,12 @@ struct ref_ask {
  * the heap does not see the object or there is no memory. */
 uint64_t tt_ref_make(const struct ref_ask *ask);
 
-/* Takes a slot for a reference to what has 'base', a block's address or a
- * key, and lets it be seen. 'known': it may have references already. The
- * shard of 'base' is locked. Returns the reference, 0: no memory. */
+/* Takes a slot for a reference to a block, or to a domain's object that has a
+ * key in place of an address, and lets it be seen. With TT_BLOCK_REF the object
+ * may have references already. The shard of the address is locked. Returns the
+ * reference, 0: no memory, or no such block any more. */
 uint64_t tt_slot_begin(struct shard *shard, const struct ref_ask *ask,
-                       uintptr_t base, bool known, struct ref_entry *entry,
+                       const struct tt_block *object, struct ref_entry *entry,
                        uint32_t place);
 
 /* The reference of a blind instrument: no memory. */

@@ -48,7 +48,7 @@ void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
     else
         tt_ref_words(slot, &about->words);
     const size_t size = slot->size;
-    tt_lock_give(&shard->lock);
+    tt_shard_give(&shard->lock);
     struct tt_block block;
     about->words.name = place->name;
     if (about->alive && tt_block_find(about->base, &block)) {

@@ -170,7 +170,7 @@ _Atomic uint32_t *tt_queue_push(struct ref_entry *entry)
     queue->last = entry;
     entry->queued = true;
     entry->order = ++queue->order;
-    atomic_fetch_or(&slot_at(bits_index(entry->bits))->state, SLOT_ENQUEUED);
+    slot_state_add(slot_at(bits_index(entry->bits)), SLOT_ENQUEUED);
     atomic_fetch_add(&queue->news, 1);
     if (queue->see)
         atomic_fetch_or(&queues.due, DUE_RECORDS);

@@ -20,16 +20,15 @@
 
 #define SLAB_BYTES       (sizeof(struct ref_slot) * TT_SLAB_SLOTS)
 #define SLABS_SHARD_MAX  (TT_SLABS_LEAF * TT_SLABS_LEAF / TT_SHARDS)
-#define HUGE_BYTES       ((size_t)2 << 20)
-#define AREA_BYTES       (2 * HUGE_BYTES)
+#define AREA_BYTES       (8 * SLAB_BYTES)
 #define AREA_AFTER_SLABS 32
 
 struct shard tt_shards[TT_SHARDS];
 struct ref_slot **_Atomic tt_slabs[TT_SLABS_LEAF];
 _Atomic uint32_t tt_slot_drops;
 
-/* Slabs are cut from larger areas once there are many: huge pages make a
- * million references cheaper. Locked inside a shard's lock. */
+/* Slabs are cut from larger areas once there are many. Locked inside a
+ * shard's lock. */
 static struct {
     struct tt_lock lock;
     char *at;
@@ -47,16 +46,20 @@ void tt_slot_area_unlock(void)
     tt_lock_give(&area.lock);
 }
 
-/* An area of whole huge pages; what is mapped beside them is never touched. */
+/* All pages of an area are asked for at once, which costs a third of a fault
+ * for each of them. (Huge pages are not: where memory is in pieces, getting
+ * one costs more than it saves.) A system that cannot has them by faults. */
 static void area_map(void)
 {
-    char *const start = tt_map_sparse(AREA_BYTES + HUGE_BYTES);
+    char *const start = tt_map_sparse(AREA_BYTES);
     if (!start)
         return;
-    area.at = start + (-(uintptr_t)start & (HUGE_BYTES - 1));
-    area.end = area.at + AREA_BYTES;
+    area.at = start;
+    area.end = start + AREA_BYTES;
     const int before = errno;
-    madvise(area.at, AREA_BYTES, MADV_HUGEPAGE);
+#ifdef MADV_POPULATE_WRITE
+    madvise(start, AREA_BYTES, MADV_POPULATE_WRITE);
+#endif
     errno = before;
 }
 
@@ -118,7 +121,7 @@ static uint32_t drop_oldest(struct shard *shard)
     const uint32_t drops =
         atomic_load_explicit(&tt_slot_drops, memory_order_relaxed);
     struct ref_slot *const slot = slot_at(index);
-    if (drops - slot->drop.at <= TT_REF_REMEMBERED)
+    if (drops - slot->drop.at <= TT_REF_REMEMBERED + TT_DROPS_AHEAD)
         return 0;
     shard->drop_first = slot->drop.next;
     if (!shard->drop_first)
@@ -147,8 +150,13 @@ void tt_slot_give(uint32_t index)
     struct ref_slot *const slot = slot_at(index);
     shard->used--;
     slot->drop.next = 0;
-    slot->drop.at =
-        atomic_fetch_add_explicit(&tt_slot_drops, 1, memory_order_relaxed);
+    if (!shard->drops_left) {
+        atomic_fetch_add_explicit(&tt_slot_drops, TT_DROPS_DRAWN,
+                                  memory_order_relaxed);
+        shard->drops_left = TT_DROPS_DRAWN;
+    }
+    shard->drops_left--;
+    slot->drop.at = atomic_load_explicit(&tt_slot_drops, memory_order_relaxed);
     if (atomic_load_explicit(&slot->state, memory_order_relaxed) & SLOT_RETIRED)
         return;
     if (shard->drop_last)

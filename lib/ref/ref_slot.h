@@ -12,11 +12,12 @@
  * the generation one larger; a slot whose generations are used up retires.
  *
  * A slot belongs to the shard that mapped it (its index says which) and goes
- * back there. A shard is a lock, a part of the table of blocks (by address)
- * and a list of free slots; making a reference takes one lock, once.
+ * back there. A shard is a lock for a part of all addresses, the table of
+ * domains' objects there, and a list of free slots; making a reference takes
+ * one lock, once.
  */
 #include "base/base.h"
-#include "base/base_lock.h"
+#include "ref/ref_lock.h"
 #include "heap/heap.h"
 
 #define TT_SLAB_BITS        10 /* slots in a slab: 1024, 14 pages */
@@ -26,8 +27,13 @@
 
 #define TT_TABLE_FIRST_BITS 6u
 
-/* So many dropped references are remembered before a slot is used again. */
+/* So many dropped references are remembered before a slot is used again. The
+ * shards count drops together, but each draws numbers for 64 at once. So the
+ * count may be ahead of the drops by what all of them have drawn, and so many
+ * more are waited for. */
 #define TT_REF_REMEMBERED 65536u
+#define TT_DROPS_DRAWN    64u
+#define TT_DROPS_AHEAD    (TT_SHARDS * TT_DROPS_DRAWN)
 
 enum slot_flag {
     SLOT_USED = 1 << 0,     /* made and not dropped */
@@ -67,12 +73,18 @@ struct ref_slot {
         _Atomic uintptr_t object; /* alive: the pointer as given */
         _Atomic uint64_t when_ns; /* dead */
     };
-    uint64_t size; /* dead: bytes that the object had */
+    union {
+        uint64_t size;         /* dead, or a domain's: bytes of the object */
+        uint32_t alloc_thread; /* a live block's */
+    };
     union {
         struct {
-            uint32_t bucket_next; /* of a block's first slot only */
-            uint32_t chain_next;  /* all slots of a block: a ring, */
-            uint32_t chain_prev;  /* in the order of their making */
+            union {
+                uint32_t alloc_stack; /* of a block, alive or dead */
+                uint32_t bucket_next; /* of a domain's object: the first's */
+            };
+            uint32_t chain_next; /* all slots of an object: a ring, */
+            uint32_t chain_prev; /* in the order of their making */
         } live;
         struct {
             uint32_t alloc_stack;
@@ -95,10 +107,10 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "sleepers wait on the lower half of a slot's state");
 
 struct shard {
-    struct tt_lock lock;
+    struct shard_lock lock;
     /* the table: see ref_table.c */
     uint32_t buckets;      /* in use; 0: nothing was ever in it */
-    uint32_t blocks;       /* with references */
+    uint32_t objects;      /* in it */
     uint32_t *segment[27]; /* of buckets, each as large as all before it */
     uint32_t first[1u << TT_TABLE_FIRST_BITS]; /* segment 0 */
     /* slots: see ref_slot.c */
@@ -106,7 +118,8 @@ struct shard {
     uint32_t fresh;      /* slots of the newest slab given out */
     uint32_t drop_first; /* dropped slots, oldest first; 0: none */
     uint32_t drop_last;
-    uint32_t used; /* made and not dropped, of its own slots */
+    uint32_t drops_left; /* of those that it has drawn numbers for */
+    uint32_t used;       /* made and not dropped, of its own slots */
 } __attribute__((aligned(128)));
 
 extern struct shard tt_shards[TT_SHARDS];
@@ -160,9 +173,26 @@ TT_INLINE bool state_is_of(uint64_t state, uint64_t bits)
     return (state ^ bits) >> 32 == 0 && (state & SLOT_USED);
 }
 
+/* Adds flags to the state. The shard of the slot's base is locked, without
+ * which no state changes. Returns what it was. */
+TT_INLINE uint64_t slot_state_add(struct ref_slot *slot, uint32_t flags)
+{
+    const uint64_t was =
+        atomic_load_explicit(&slot->state, memory_order_relaxed);
+    atomic_store_explicit(&slot->state, was | flags, memory_order_release);
+    return was;
+}
+
 TT_INLINE struct shard *index_shard(uint32_t index)
 {
     return &tt_shards[(index >> TT_SLAB_BITS) & (TT_SHARDS - 1)];
+}
+
+/* What is on one page goes to one shard. */
+#define TT_PAGE_BITS 12
+TT_INLINE uint64_t tt_page_hash(uintptr_t base)
+{
+    return (base >> TT_PAGE_BITS) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* Takes a slot of the shard, which the caller has locked. It is not USED yet.
@@ -183,36 +213,45 @@ struct ref_slot *tt_slot_of(const char *call, uint64_t bits);
 _Noreturn void tt_slot_die(const char *call, uint64_t bits)
     __attribute__((cold));
 
-/* Drops since the process started. */
+/* Drops since the process started, and those that numbers were drawn for. */
 extern _Atomic uint32_t tt_slot_drops;
 
 /* For the fork handlers: what the shards share. */
 void tt_slot_area_lock(void);
 void tt_slot_area_unlock(void);
 
-/* The table of blocks, by address. An object of a domain has a key in place
- * of an address (ref.h). The shard of either: */
-struct shard *tt_table_shard(uintptr_t base);
+/*
+ * Chains: from an object to its references. A block's tag (heap.h) is the
+ * index of its first slot; a domain's object has a key in place of an address
+ * (ref.h) and is in the shard's table. Callers hold the lock of the shard, as
+ * a base's stands for:
+ */
+struct shard *tt_chain_shard(uintptr_t base);
 
-/* Callers hold the shard's lock. The first of a block's references; 0: it has
- * none. */
-uint32_t tt_table_first(struct shard *shard, uintptr_t base);
+/* The first slot of what has this base; 0: it has none. */
+uint32_t tt_chain_first(struct shard *shard, uintptr_t base);
 
-/* Adds a slot to its block's chain. 'known': the block may have references
- * already. */
-void tt_table_add(struct shard *shard, uint32_t index, bool known);
+/* Adds a slot to the chain of its base. 'known': there may be one already.
+ * False: it is no live block. */
+bool tt_chain_add(struct shard *shard, uint32_t index, bool known);
 
-/* Takes one slot out of its block's chain. Returns whether it was the last. */
-bool tt_table_cut(struct shard *shard, uint32_t index);
+/* Takes one slot out of its chain. Returns whether it was the last. */
+bool tt_chain_cut(struct shard *shard, uint32_t index);
 
-/* Takes a block's whole chain out. Returns its first slot, 0 if it has none. */
-uint32_t tt_table_take(struct shard *shard, uintptr_t base);
+/* Takes a whole chain out. Returns its first slot, 0 if there is none. */
+uint32_t tt_chain_take(struct shard *shard, uintptr_t base);
 
-/* Puts a whole chain in, under the base that its slots have now. */
+/* Puts a whole chain in, under the base that its slots have now. False: that
+ * is no live block. */
+bool tt_chain_put(struct shard *shard, uint32_t first);
+
+/* The table of keys, by content. */
+uint32_t *tt_table_find(struct shard *shard, uintptr_t key);
 void tt_table_put(struct shard *shard, uint32_t first);
+void tt_table_unlink(struct shard *shard, uint32_t *link);
 
 /* The head of a bucket, for the check. */
 uint32_t *tt_table_bucket(struct shard *shard, uint32_t number);
-uint32_t tt_table_number(const struct shard *shard, uintptr_t base);
+uint32_t tt_table_number(const struct shard *shard, uintptr_t key);
 
 #endif

@@ -369,9 +369,9 @@ void tt_soft_sums(enum tether_level level, enum tt_soft_who who,
 const struct ref_place *tt_soft_of(const void *base)
 {
     const struct ref_place *place = NULL;
-    struct shard *const shard = tt_table_shard((uintptr_t)base);
-    tt_lock_take(&shard->lock);
-    const uint32_t first = tt_table_first(shard, (uintptr_t)base);
+    struct shard *const shard = tt_chain_shard((uintptr_t)base);
+    tt_shard_take(&shard->lock);
+    const uint32_t first = tt_chain_first(shard, (uintptr_t)base);
     uint32_t index = first;
     while (index && !place) {
         const struct ref_slot *const slot = slot_at(index);
@@ -379,7 +379,7 @@ const struct ref_place *tt_soft_of(const void *base)
             place = tt_place_at(slot->place);
         index = slot->live.chain_next == first ? 0 : slot->live.chain_next;
     }
-    tt_lock_give(&shard->lock);
+    tt_shard_give(&shard->lock);
     return place;
 }
 

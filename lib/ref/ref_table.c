@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table from a block's address to its references: in each shard a linear
- * hash (W. Litwin, 1980). It grows by one bucket for each block that enters,
- * so that no insertion ever pays for all, and buckets never move: the array
- * is made of segments, each as large as all before it together.
+ * The table from the key of a domain's object to its references: in each shard
+ * a linear hash (W. Litwin, 1980). It grows by one bucket for each object that
+ * enters, so that no insertion ever pays for all, and buckets never move: the
+ * array is made of segments, each as large as all before it together.
  *
- * The hash keeps neighbours together. Blocks of one page of the heap go to
- * one shard and to neighbouring buckets, which start at a place that is
- * random for each page. Programs make and free neighbours one after another,
- * so with ten million references most look-ups still hit the cache.
+ * The hash keeps neighbours together. Objects of one page go to one shard and
+ * to neighbouring buckets, which start at a place that is random for each
+ * page. Programs make and free neighbours one after another, so most look-ups
+ * hit the cache.
  *
- * A bucket lists the first slots of blocks; the slots of one block are a ring
- * in the order of their making.
+ * A bucket lists the first slots of objects.
  *
  * Locks: the shard's, held by the callers.
- * Hook: take and cut run inside free; they allocate nothing.
+ * Hook: find and unlink run inside free; they allocate nothing.
  */
 #include "base/base_mem.h"
 #include "ref/ref_slot.h"
@@ -22,23 +21,13 @@
 #define SEGMENT_FIRST_BITS TT_TABLE_FIRST_BITS
 #define SEGMENT_FIRST      (1u << SEGMENT_FIRST_BITS)
 #define BUCKETS_MAX        (1u << 31)
-#define PAGE_BITS          12
 #define GRANULE_BITS       4
-
-static uint64_t page_hash(uintptr_t base)
-{
-    return (base >> PAGE_BITS) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-struct shard *tt_table_shard(uintptr_t base)
-{
-    return &tt_shards[(page_hash(base) >> 59) & (TT_SHARDS - 1)];
-}
 
 static uint32_t bucket_hash(uintptr_t base)
 {
-    const uint32_t granule = (base & ((1u << PAGE_BITS) - 1)) >> GRANULE_BITS;
-    return (uint32_t)(page_hash(base) >> 24) + granule;
+    const uint32_t granule =
+        (base & ((1u << TT_PAGE_BITS) - 1)) >> GRANULE_BITS;
+    return (uint32_t)(tt_page_hash(base) >> 24) + granule;
 }
 
 static unsigned segment_of(uint32_t number)
@@ -85,7 +74,7 @@ static bool segment_map(struct shard *shard, unsigned segment)
     return shard->segment[segment] != NULL;
 }
 
-static uintptr_t slot_base(uint32_t index)
+static uintptr_t slot_key(uint32_t index)
 {
     return atomic_load_explicit(&slot_at(index)->base, memory_order_relaxed);
 }
@@ -102,7 +91,7 @@ static void table_grow(struct shard *shard)
     shard->buckets++;
     while (*from) {
         struct ref_slot *const slot = slot_at(*from);
-        if (tt_table_number(shard, slot_base(*from)) != number) {
+        if (tt_table_number(shard, slot_key(*from)) != number) {
             from = &slot->live.bucket_next;
             continue;
         }
@@ -119,78 +108,27 @@ void tt_table_put(struct shard *shard, uint32_t first)
         segment_map(shard, 0);
         shard->buckets = SEGMENT_FIRST;
     }
-    if (shard->blocks >= shard->buckets)
+    if (shard->objects >= shard->buckets)
         table_grow(shard);
     uint32_t *const bucket =
-        tt_table_bucket(shard, tt_table_number(shard, slot_base(first)));
+        tt_table_bucket(shard, tt_table_number(shard, slot_key(first)));
     slot_at(first)->live.bucket_next = *bucket;
     *bucket = first;
-    shard->blocks++;
+    shard->objects++;
 }
 
-/* The link to a block's first slot; NULL: it has none. */
-static uint32_t *table_find(struct shard *shard, uintptr_t base)
+uint32_t *tt_table_find(struct shard *shard, uintptr_t key)
 {
     if (!shard->buckets)
         return NULL;
-    uint32_t *link = tt_table_bucket(shard, tt_table_number(shard, base));
-    while (*link && slot_base(*link) != base)
+    uint32_t *link = tt_table_bucket(shard, tt_table_number(shard, key));
+    while (*link && slot_key(*link) != key)
         link = &slot_at(*link)->live.bucket_next;
     return *link ? link : NULL;
 }
 
-uint32_t tt_table_first(struct shard *shard, uintptr_t base)
+void tt_table_unlink(struct shard *shard, uint32_t *link)
 {
-    const uint32_t *const link = table_find(shard, base);
-    return link ? *link : 0;
-}
-
-void tt_table_add(struct shard *shard, uint32_t index, bool known)
-{
-    struct ref_slot *const slot = slot_at(index);
-    const uint32_t *const link =
-        known ? table_find(shard, slot_base(index)) : NULL;
-    if (!link) {
-        slot->live.chain_next = slot->live.chain_prev = index;
-        tt_table_put(shard, index);
-        return;
-    }
-    struct ref_slot *const first = slot_at(*link);
-    const uint32_t last = first->live.chain_prev;
-    slot->live.bucket_next = 0;
-    slot->live.chain_next = *link;
-    slot->live.chain_prev = last;
-    slot_at(last)->live.chain_next = index;
-    first->live.chain_prev = index;
-}
-
-bool tt_table_cut(struct shard *shard, uint32_t index)
-{
-    struct ref_slot *const slot = slot_at(index);
-    const uint32_t next = slot->live.chain_next;
-    const uint32_t prev = slot->live.chain_prev;
-    uint32_t *const link = table_find(shard, slot_base(index));
-    if (next == index) {
-        *link = slot->live.bucket_next;
-        shard->blocks--;
-        return true;
-    }
-    if (*link == index) { /* the second slot becomes the first */
-        slot_at(next)->live.bucket_next = slot->live.bucket_next;
-        *link = next;
-    }
-    slot_at(prev)->live.chain_next = next;
-    slot_at(next)->live.chain_prev = prev;
-    return false;
-}
-
-uint32_t tt_table_take(struct shard *shard, uintptr_t base)
-{
-    uint32_t *const link = table_find(shard, base);
-    if (!link)
-        return 0;
-    const uint32_t first = *link;
-    *link = slot_at(first)->live.bucket_next;
-    shard->blocks--;
-    return first;
+    *link = slot_at(*link)->live.bucket_next;
+    shard->objects--;
 }

@@ -2,15 +2,26 @@
 /*
  * What a weak reference costs: to make, to check, at the object's death, to
  * drop, beside GLib's g_object_weak_ref and GWeakRef and Boehm's disappearing
- * links on as many objects. Each runs in a process of its own; GLib and Boehm
- * are loaded when they are installed, and left out when not.
+ * links on as many objects. Each runs in processes of its own, in turn with
+ * the others; GLib and Boehm are loaded when they are installed, and left out
+ * when not.
  *
- * 'base' is a death without references, so 'death - base' is what a reference
- * adds to it. 'sum' is make + check + (death - base) + drop. At last it
- * measures how long a sleeper in tether_eventually_collected needs to wake.
+ *            Tether          weak_ref            GWeakRef        Boehm
+ *   object   malloc(48)      g_object_new        g_object_new    GC_malloc(48)
+ *   make     weak_to         g_object_weak_ref   weak_ref_init   register link
+ *   check    weak_get        read a cell that    weak_ref_get,   read the link
+ *                            the notify empties  object_unref
+ *   death    free            g_object_unref      g_object_unref  a collection
+ *   base     the same of as many objects that never had a reference
+ *   drop     weak_drop       nothing: died       weak_ref_clear  unregister
+ *
+ * Objects are made outside of what is measured. 'death - base' is what the
+ * reference adds to a death; 'sum' is make + check + (death - base) + drop.
+ * Times are those of the processor for the whole process, all its threads and
+ * the kernel's work for it (clearing new pages, say), which other work on the
+ * machine disturbs least; of several processes each number is the median.
  */
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,12 +30,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <tether/eventually.h>
 #include <tether/ref.h>
 
 #undef tether_weak_to
 
-enum { OBJECT_BYTES = 48, ROUNDS_REFS = 1000000 };
+enum { OBJECT_BYTES = 48, ROUNDS_REFS = 1000000, PROCESSES = 5 };
 
 /* Nanoseconds for each reference. */
 struct cost {
@@ -34,7 +44,7 @@ struct cost {
 static double now_ns(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
@@ -88,14 +98,12 @@ static tether_weak (*weak_to_at)(const void *, const char *, const char *,
                                  unsigned);
 static void *(*weak_get)(tether_weak);
 static void (*weak_drop)(tether_weak);
-static tether_status (*collected)(tether_weak, struct tether_wait *);
 
 static bool tether_load(void)
 {
     weak_to_at = symbol(RTLD_DEFAULT, "tether_weak_to_at");
     weak_get = symbol(RTLD_DEFAULT, "tether_weak_get");
     weak_drop = symbol(RTLD_DEFAULT, "tether_weak_drop");
-    collected = symbol(RTLD_DEFAULT, "tether_eventually_collected");
     return true;
 }
 
@@ -305,9 +313,9 @@ static const struct kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* One round: half of the references die with their objects, and all are
- * dropped after that, so that every kind drops dead ones; the other half is
- * dropped alive, where Boehm's and GLib's lists are longest. */
+/* One round. The references that were made are dropped alive, which is not
+ * measured, and made anew, so that the death is that of objects whose
+ * references are not the newest memory of all. */
 static void round_run(const struct kind *kind, size_t n, struct cost *cost)
 {
     kind->objects_make(n);
@@ -355,45 +363,11 @@ static void kind_run(const struct kind *kind, size_t n)
            cost.death * each, cost.base * each, cost.drop * each, bytes);
 }
 
-/* How long from the free to the sleeper's return. */
-
-static _Atomic double freed_at;
-
-static void *free_soon(void *block)
-{
-    const struct timespec pause = { 0, 300000 };
-    nanosleep(&pause, NULL);
-    freed_at = now_ns();
-    free(block);
-    return NULL;
-}
-
 static int double_order(const void *a, const void *b)
 {
     const double x = *(const double *)a;
     const double y = *(const double *)b;
     return (x > y) - (x < y);
-}
-
-static void waking_run(void)
-{
-    enum { TIMES = 501 };
-    static double took[TIMES];
-    tether_load();
-    for (int i = 0; i < TIMES; i++) {
-        pthread_t thread;
-        void *const block = malloc(OBJECT_BYTES);
-        const tether_weak ref = weak_to_at(block, "block", __FILE__, __LINE__);
-        struct tether_wait wait = { .within_ms = 10000 };
-        pthread_create(&thread, NULL, free_soon, block);
-        if (collected(ref, &wait) != TETHER_OK)
-            abort();
-        took[i] = now_ns() - freed_at;
-        pthread_join(thread, NULL);
-        weak_drop(ref);
-    }
-    qsort(took, TIMES, sizeof *took, double_order);
-    printf("%f %f\n", took[TIMES / 2], took[TIMES * 9 / 10]);
 }
 
 /* The parent: runs each measurement in a process of its own. */
@@ -421,21 +395,48 @@ static double cost_sum(const struct cost *cost)
     return cost->make + cost->check + cost->death - cost->base + cost->drop;
 }
 
+enum { NUMBERS = sizeof(struct cost) / sizeof(double) };
+
+/* The median of each number, and of the sums. Returns the latter. */
+static double median_of(struct cost *runs, int count, struct cost *median)
+{
+    double one[PROCESSES];
+    for (int number = 0; number < NUMBERS; number++) {
+        for (int i = 0; i < count; i++)
+            one[i] = ((double *)&runs[i])[number];
+        qsort(one, (size_t)count, sizeof *one, double_order);
+        ((double *)median)[number] = one[count / 2];
+    }
+    for (int i = 0; i < count; i++)
+        one[i] = cost_sum(&runs[i]);
+    qsort(one, (size_t)count, sizeof *one, double_order);
+    return one[count / 2];
+}
+
 static void table_print(size_t n, double *tether_sum)
 {
+    struct cost runs[KINDS][PROCESSES];
+    int count[KINDS] = { 0 };
+    const int processes = n > 1000000 ? 1 : PROCESSES;
     printf("%zu references (ns each)\n%-10s %7s %7s %7s %7s %7s %8s %7s\n", n,
            "", "make", "check", "death", "base", "drop", "sum", "bytes");
+    for (int process = 0; process < processes; process++)
+        for (int i = 0; i < KINDS; i++) {
+            char arguments[64];
+            snprintf(arguments, sizeof arguments, "%d %zu", i, n);
+            count[i] += child_read(arguments, i == 0,
+                                   (double *)&runs[i][count[i]], NUMBERS);
+        }
     for (int i = 0; i < KINDS; i++) {
         struct cost cost;
-        char arguments[64];
-        snprintf(arguments, sizeof arguments, "%d %zu", i, n);
-        if (!child_read(arguments, i == 0, (double *)&cost, 6))
+        if (!count[i])
             continue;
+        const double sum = median_of(runs[i], count[i], &cost);
         if (i == 0)
-            *tether_sum = cost_sum(&cost);
+            *tether_sum = sum;
         printf("%-10s %7.1f %7.1f %7.1f %7.1f %7.1f %8.1f %7.1f\n",
                kinds[i].name, cost.make, cost.check, cost.death, cost.base,
-               cost.drop, cost_sum(&cost), cost.bytes);
+               cost.drop, sum, cost.bytes);
     }
 }
 
@@ -443,22 +444,13 @@ int main(int argc, char **argv)
 {
     static const size_t sizes[] = { 10000, 1000000, 10000000 };
     double sums[3] = { 0 };
-    double waking[2];
     if (argc == 3) {
         kind_run(&kinds[atoi(argv[1]) % KINDS], strtoul(argv[2], NULL, 10));
-        return 0;
-    }
-    if (argc == 2) {
-        waking_run();
         return 0;
     }
     for (int i = 0; i < 3; i++)
         table_print(sizes[i], &sums[i]);
     printf("ten million / ten thousand: %.2f times the cost each\n",
            sums[2] / sums[0]);
-    if (child_read("waking", true, waking, 2))
-        printf("EVENTUALLY_COLLECTED wakes after %.1f us (median), %.1f us "
-               "(of ten the slowest)\n",
-               waking[0] / 1000, waking[1] / 1000);
     return 0;
 }
