@@ -200,6 +200,16 @@ bool analyse_is_called(const char *symbol, const char *name)
     return same;
 }
 
+/* Words whose lengths differ by more cannot be a slip of each other: most are
+ * told apart by that. */
+static size_t word_distance(const char *name, const char *own)
+{
+    const size_t a = strlen(name), b = strlen(own);
+    return (a > b ? a - b : b - a) > tt_word_slip(name)
+               ? TT_WORD_FAR
+               : tt_word_distance(name, own);
+}
+
 size_t analyse_name_distance(const char *symbol, const char *name,
                              const char **shown)
 {
@@ -207,18 +217,21 @@ size_t analyse_name_distance(const char *symbol, const char *name,
     char own[128];
     *shown = NULL;
     if (!strncmp(symbol, "_Z", 2) && strncmp(name, "_Z", 2) != 0) {
-        char *const whole = analyse_demangle_whole(symbol);
+        /* A name without a scope is none that has one. */
+        char *const whole = symbol[2] == 'N' && !strstr(name, "::")
+                                ? NULL
+                                : analyse_demangle_whole(symbol);
         if (!whole)
             return TT_WORD_FAR;
         analyse_parameters_cut(whole);
         *shown = result_skip(whole);
-        return tt_word_distance(name, *shown);
+        return word_distance(name, *shown);
     }
     if (len >= sizeof own)
         return TT_WORD_FAR;
     memcpy(own, symbol, len);
     own[len] = '\0';
-    const size_t distance = tt_word_distance(name, own);
+    const size_t distance = word_distance(name, own);
     *shown = distance <= tt_word_slip(name) ? strdup(own) : NULL;
     return distance;
 }
