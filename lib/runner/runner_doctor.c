@@ -38,8 +38,8 @@ static bool try_interposition(void)
 
 static bool file_is_there(const char *folder, const char *name, char *path)
 {
-    snprintf(path, PATH_MAX, "%s/%s", folder, name);
-    return access(path, R_OK) == 0;
+    const int len = snprintf(path, PATH_MAX, "%s/%s", folder, name);
+    return len > 0 && len < PATH_MAX && access(path, R_OK) == 0;
 }
 
 static bool try_analyser(const char *folder)

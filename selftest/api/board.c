@@ -65,7 +65,8 @@ static void by_exit(void)
 static void by_fault(void)
 {
     signal(SIGSEGV, SIG_DFL);
-    *(volatile int *)16 = 1;
+    volatile int *volatile nowhere = (volatile int *)16;
+    *nowhere = 1;
 }
 
 static void in_good_order(void)
