@@ -198,7 +198,7 @@ bool tt_report_where(uint32_t stack, const char **file, unsigned *line)
     const size_t count = tt_stack_shown(stack, frames, TT_COUNT(frames));
     *file = NULL;
     *line = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = tt_stack_first_user(frames, count); i < count; i++) {
         if (!frames[i]->path || !frames[i]->line)
             continue;
         *file = frames[i]->path;

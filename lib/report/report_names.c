@@ -329,10 +329,12 @@ static void depth_tell(struct tt_text *text)
         return;
     names.depth_told = true;
     tt_text_add(text,
-                "stacks end after %u frames; TETHER_STACK_DEPTH=%u shows who "
-                "called\n%s\n",
-                tt_stack_depth, TT_MIN(tt_stack_depth * 4, TT_STACK_DEPTH_MAX),
-                module->name);
+                "stacks end after %u frames; TETHER_STACK_DEPTH=%u shows ",
+                tt_stack_depth, TT_MIN(tt_stack_depth * 4, TT_STACK_DEPTH_MAX));
+    if (module->lacks_debug)
+        tt_text_add(text, "who called\n%s\n", module->name);
+    else
+        tt_text_add(text, "more\n");
 }
 
 void tt_names_tell_trouble(struct tt_text *text)

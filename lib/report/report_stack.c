@@ -84,6 +84,26 @@ static unsigned frames_place(uint32_t stack, uintptr_t *places)
     return depth;
 }
 
+/* Code of a header of the C++ library's: in the program, but not the user's.
+ */
+static bool name_is_library(const struct tt_name *name)
+{
+    return name->kind == TT_NAME_DEBUG && name->path &&
+           strstr(name->path, "/include/c++/");
+}
+
+/* Of the library's templates that call each other the one that the user
+ * called says it all. */
+static size_t library_shorten(const struct tt_name **frames, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (tt_report_verbose() || !name_is_library(frames[i]) ||
+            i + 1 == count || !name_is_library(frames[i + 1]))
+            frames[kept++] = frames[i];
+    return kept;
+}
+
 size_t tt_stack_shown(uint32_t stack, const struct tt_name **frames, size_t max)
 {
     uintptr_t addresses[TT_STACK_DEPTH_MAX];
@@ -100,6 +120,7 @@ size_t tt_stack_shown(uint32_t stack, const struct tt_name **frames, size_t max)
         for (; name && count < max; name = name->outer)
             frames[count++] = name;
     }
+    count = library_shorten(frames, count);
     const size_t first = tt_stack_first_user(frames, count);
     if (count == 0 || frames[first]->module->is_libc)
         return count; /* libc's all the way */
@@ -109,7 +130,7 @@ size_t tt_stack_shown(uint32_t stack, const struct tt_name **frames, size_t max)
 size_t tt_stack_first_user(const struct tt_name **frames, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!frames[i]->module->is_libc)
+        if (!frames[i]->module->is_libc && !name_is_library(frames[i]))
             return i;
     return 0;
 }
@@ -174,13 +195,15 @@ size_t tt_stack_runs(uint32_t stack, struct tt_run *runs, size_t max)
     }
     if (count > 0 && name_collapses(runs[count - 1].inner))
         runs[count - 1].open = stack_is_cut(stack);
+    else if (count > 0 && name_is_library(runs[count - 1].inner))
+        runs[count - 1].inner->module->cut |= stack_is_cut(stack);
     return count;
 }
 
 size_t tt_runs_first_user(const struct tt_run *runs, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!runs[i].inner->module->is_libc)
+        if (!runs[i].inner->module->is_libc && !name_is_library(runs[i].inner))
             return i;
     return 0;
 }
