@@ -19,8 +19,7 @@ static void address_add(const struct tt_misuse_report *report,
 
 static const char *ignored(const struct tt_misuse_report *report)
 {
-    return report->call[0] == 'r' ? "nothing was done, and NULL returned"
-                                  : "the call was ignored";
+    return report->call[0] == 'r' ? "it returned NULL" : "the call was ignored";
 }
 
 static void double_free(const struct tt_misuse_report *report,
