@@ -22,7 +22,7 @@ static void units_gather(struct analyse_code *code)
     Dwarf_Die die, sub;
     while (dwarf_get_units(code->file.dwarf, cu, &cu, &version, &type, &die,
                            &sub) == 0) {
-        if (type == DW_UT_type || type == DW_UT_split_type)
+        if (type == DW_UT_split_type)
             continue;
         struct analyse_unit unit = { .lines = die, .die = die };
         if (type == DW_UT_skeleton && dwarf_tag(&sub) != DW_TAG_invalid)

@@ -17,7 +17,7 @@ struct walk {
     size_t head, tail;
     uint32_t *place; /* of each node on the path, plus 1 */
     size_t furthest; /* number of path nodes that are reached */
-    const uint64_t *cut;
+    uint64_t *cut;   /* slots, sorted */
     size_t cut_count;
 };
 
@@ -49,16 +49,27 @@ static void see(struct walk *walk, uint32_t node)
         walk->furthest = walk->place[node];
 }
 
+static int by_slot(const void *left, const void *right)
+{
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
 static bool slot_is_cut(const struct walk *walk, uint64_t slot)
 {
     const struct tt_record_question *const question = walk->search->question;
     if (question->kind == TT_QUESTION_BESIDE && slot >= question->not_start &&
         slot < question->not_end)
         return true;
-    for (size_t i = 0; i < walk->cut_count; i++)
-        if (walk->cut[i] == slot)
-            return true;
-    return false;
+    return bsearch(&slot, walk->cut, walk->cut_count, sizeof slot, by_slot) !=
+           NULL;
+}
+
+static void cut_set(struct walk *walk, uint64_t *cut, size_t count)
+{
+    qsort(cut, count, sizeof *cut, by_slot);
+    walk->cut = cut;
+    walk->cut_count = count;
 }
 
 static void spread(struct walk *walk)
@@ -95,8 +106,7 @@ int analyse_search_bridge(struct analyse_search *search,
         cut[i] = found->steps[i].slot;
         walk.place[found->steps[i].node] = (uint32_t)i + 1;
     }
-    walk.cut = cut;
-    walk.cut_count = found->count;
+    cut_set(&walk, cut, found->count);
     holders_see(&walk, found->start);
     spread(&walk);
     for (size_t i = 0; i < found->count; i++) {
@@ -117,8 +127,7 @@ bool analyse_search_cut_all(struct analyse_search *search,
     uint64_t *const cut = analyse_alloc((count + 1) * sizeof *cut);
     for (size_t i = 0; i < count; i++)
         cut[i] = found[i].steps[found[i].count - 1].slot;
-    walk.cut = cut;
-    walk.cut_count = count;
+    cut_set(&walk, cut, count);
     uint32_t but = NONE;
     for (size_t i = 0; i < count; i++)
         if (found[i].count == 1 && !found[i].steps[0].slot)

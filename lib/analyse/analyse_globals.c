@@ -31,10 +31,26 @@ static Dwarf_Word attribute_number(Dwarf_Die *die, unsigned name)
     return number;
 }
 
+/* The unit in whose line table an attribute counts files: that of the DIE
+ * that has it, which may be a declaration elsewhere. */
+static Dwarf_Die lines_of(const struct analyse_unit *unit, Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Half version;
+    uint8_t type;
+    Dwarf_Die lines;
+    if (dwarf_attr_integrate(die, DW_AT_decl_file, &attribute) &&
+        dwarf_cu_info(attribute.cu, &version, &type, &lines, NULL, NULL, NULL,
+                      NULL) == 0 &&
+        type != DW_UT_split_compile)
+        return lines;
+    return unit->lines;
+}
+
 void analyse_declared(const struct analyse_unit *unit, Dwarf_Die *die,
                       const char **file, int *line)
 {
-    Dwarf_Die lines = unit->lines;
+    Dwarf_Die lines = lines_of(unit, die);
     Dwarf_Files *files;
     size_t count;
     const Dwarf_Word index = attribute_number(die, DW_AT_decl_file);
@@ -68,11 +84,10 @@ static bool op_address(Dwarf_Attribute *location, const Dwarf_Op *op,
     }
 }
 
-static bool op_offset(Dwarf_Attribute *location, const Dwarf_Op *op,
-                      uint64_t *at)
+/* An offset that stands in another table (DW_OP_constx, in split debug
+ * information) is not believed: gcc has linkers write an address there. */
+static bool op_offset(const Dwarf_Op *op, uint64_t *at)
 {
-    Dwarf_Attribute result;
-    Dwarf_Word number;
     switch (op->atom) {
     case DW_OP_const1u:
     case DW_OP_const2u:
@@ -81,18 +96,9 @@ static bool op_offset(Dwarf_Attribute *location, const Dwarf_Op *op,
     case DW_OP_constu:
         *at = op->number;
         return true;
-    case DW_OP_constx:
-    case DW_OP_GNU_const_index:
-        if (dwarf_getlocation_attr(location, op, &result) != 0 ||
-            dwarf_formudata(&result, &number) != 0)
-            return false;
-        *at = number;
-        return true;
     default:
-        *at = 0;
-        return op->atom >= DW_OP_lit0 && op->atom <= DW_OP_lit31
-                   ? (*at = op->atom - DW_OP_lit0, true)
-                   : false;
+        *at = op->atom - DW_OP_lit0;
+        return op->atom >= DW_OP_lit0 && op->atom <= DW_OP_lit31;
     }
 }
 
@@ -106,7 +112,7 @@ static bool ops_read(Dwarf_Attribute *location, const Dwarf_Op *ops,
     const unsigned last = ops[count - 1].atom;
     if (last == DW_OP_form_tls_address || last == DW_OP_GNU_push_tls_address) {
         variable->is_tls = true;
-        return count == 2 && op_offset(location, &ops[0], &variable->at);
+        return count == 2 && op_offset(&ops[0], &variable->at);
     }
     if (!op_address(location, &ops[0], &variable->at))
         return false;
@@ -175,10 +181,13 @@ static void variable_take(struct analyse_types *types, const struct walk *walk,
     size_t count;
     struct analyse_variable variable = { .function = walk->function };
     const char *const bare = dwarf_diename(die);
-    if (!bare || !dwarf_attr(die, DW_AT_location, &location) ||
-        dwarf_getlocation(&location, &ops, &count) != 0)
+    if (!bare || !dwarf_attr(die, DW_AT_location, &location))
         return;
     variable.name = bare;
+    if (dwarf_getlocation(&location, &ops, &count) != 0) {
+        count = 0;
+        variable.is_tls = true;
+    }
     const bool placed = ops_read(&location, ops, count, &variable);
     const bool in_pieces =
         !placed && count > 1 && ops[count - 1].atom == DW_OP_piece;

@@ -172,9 +172,10 @@ const char *analyse_thread_text(struct analyse_image *image,
     const struct tt_record_thread *const thread = &image->threads[index];
     const struct analyse_walk *const walk =
         analyse_walk_of(image, types, index);
-    char *const name = analyse_text(", thread `%s`", thread->name);
-    if (!thread->name[0] || image->threads_count < 2)
-        name[0] = '\0';
+    const char *const name = image->threads_count < 2 ? ""
+                             : thread->name[0]
+                                 ? analyse_text(", thread `%s`", thread->name)
+                                 : analyse_text(", thread %u", index + 1);
     for (size_t i = 0; i < walk->count; i++) {
         const struct analyse_walk_frame *const frame = &walk->frames[i];
         if (!frame->has_debug)

@@ -181,6 +181,16 @@ static bool die_is_declaration(Dwarf_Die *die)
            dwarf_formflag(&attribute, &flag) == 0 && flag;
 }
 
+/* A stub may name the type unit that has the definition. */
+static void die_follow(Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Die whole;
+    if (dwarf_attr(die, DW_AT_signature, &attribute) &&
+        dwarf_formref_die(&attribute, &whole))
+        *die = whole;
+}
+
 static struct analyse_type *struct_read(struct analyse_types *types,
                                         struct analyse_type *type,
                                         const char *alias)
@@ -275,6 +285,7 @@ struct analyse_type *analyse_type_die(struct analyse_types *types,
     const char *alias = NULL;
     if (!die_peel(&die, &alias))
         return &types->nothing;
+    die_follow(&die);
     struct entry *entry = entry_of(types, die.addr);
     if (entry->type)
         return entry->type;
