@@ -29,6 +29,12 @@ const char *analyse_class_name(enum analyse_class class)
     return names[class];
 }
 
+static bool thread_is_there(const struct analyse_image *image,
+                            const struct tt_record_root *root)
+{
+    return root->thread >= 0 && (size_t)root->thread < image->threads_count;
+}
+
 /* ---- variables ---- */
 
 /* The word at 'offset' of a variable: its expression, type and weight. */
@@ -330,10 +336,11 @@ struct analyse_origin analyse_origin_of(struct analyse_image *image,
         break;
     case TT_ROOT_THREAD:
         origin.class = CLASS_THREADS;
-        origin.expression = analyse_text(
-            "*(void **)($fs_base+%llu)",
-            (unsigned long long)(start->slot -
-                                 image->threads[root->thread].tcb));
+        if (thread_is_there(image, root))
+            origin.expression = analyse_text(
+                "*(void **)($fs_base+%llu)",
+                (unsigned long long)(start->slot -
+                                     image->threads[root->thread].tcb));
         origin.where = analyse_text(
             "libc's record of a thread%s",
             analyse_thread_text(image, types, (uint32_t)root->thread));
@@ -351,7 +358,7 @@ void analyse_origin_registers(struct analyse_graph *graph,
     struct analyse_image *const image = graph->image;
     for (uint32_t i = 0; i < image->roots_count; i++) {
         const struct tt_record_root *const root = &image->roots[i];
-        if (root->kind != TT_ROOT_REGISTERS || root->thread < 0 ||
+        if (root->kind != TT_ROOT_REGISTERS || !thread_is_there(image, root) ||
             !(image->threads[root->thread].flags & TT_THREAD_ASKER))
             continue;
         const struct analyse_walk *const walk =
