@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,12 @@
 extern "C" void case_is(const char *name, const void *object)
 {
     std::printf("%s\t%p\n", name, object);
+}
+
+extern "C" NOINLINE void stack_scrub(void)
+{
+    volatile char room[16384];
+    std::memset(const_cast<char *>(room), 0, sizeof room);
 }
 
 namespace shop
@@ -110,6 +117,7 @@ int main()
     shop::smart_pointers();
     shop::classes();
     shop::statics();
+    stack_scrub();
     std::fflush(stdout);
     std::raise(SIGSTOP);
     return 0;
