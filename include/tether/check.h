@@ -47,7 +47,7 @@ tether_check_enqueued(tether_phantom ref, struct tether_message *why);
 
 /** The records of all of 'refs' entered this queue, at any time and in this
  *  order; others may stand between. 'refs' are the 'bits' of references of any
- *  kind. No record is taken. */
+ *  kind, or of a tether_expected. No record is taken. */
 TETHER_API enum tether_outcome
 tether_check_enqueued_in_order(tether_queue *queue, const uint64_t *refs,
                                size_t count, struct tether_message *why);

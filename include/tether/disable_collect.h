@@ -29,6 +29,12 @@ static inline enum tether_reason tether_off_soft_reason(tether_soft ref)
 {
     return TETHER_CLEARED_EXHAUSTED;
 }
+static inline struct tether_expected
+tether_off_for_reason(tether_soft ref, enum tether_reason reason)
+{
+    struct tether_expected expected = { 0 };
+    return expected;
+}
 static inline void tether_off_soft_drop(tether_soft ref)
 {
 }
@@ -37,6 +43,7 @@ TETHER_END_DECLS
 #    define tether_soft_pin(...)     tether_off_soft_pin(__VA_ARGS__)
 #    define tether_soft_unpin(...)   tether_off_soft_unpin(__VA_ARGS__)
 #    define tether_soft_reason(...)  tether_off_soft_reason(__VA_ARGS__)
+#    define tether_for_reason(...)   tether_off_for_reason(__VA_ARGS__)
 #    define tether_soft_drop(...)    tether_off_soft_drop(__VA_ARGS__)
 #endif
 

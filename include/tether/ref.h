@@ -356,6 +356,20 @@ TETHER_API void tether_soft_unpin(tether_soft ref);
 /** Why it was cleared; TETHER_NOT_CLEARED while it holds. */
 TETHER_API enum tether_reason tether_soft_reason(tether_soft ref);
 
+/** A soft reference and why its record is to have entered its queue. */
+struct tether_expected {
+    uint64_t bits; /* both in one number */
+};
+
+/** Gets what ASSERT_ENQUEUED_IN_ORDER takes in place of the reference, to
+ *  assert the reason too:
+ *
+ *     ASSERT_ENQUEUED_IN_ORDER(
+ *         queue, tether_for_reason(first, TETHER_CLEARED_MODERATE), second);
+ */
+TETHER_API struct tether_expected tether_for_reason(tether_soft ref,
+                                                    enum tether_reason reason);
+
 /** Gives the reference back: calls its release if it holds the object still,
  *  and takes its record out of its queue. When this returns release does not
  *  run on another thread and never will. Dropping a zeroed reference does

@@ -92,6 +92,10 @@ struct tt_ref_about {
 };
 void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about);
 
+/* Takes a tether_expected apart: *bits becomes the reference's. Returns the
+ * reason, TETHER_NOT_CLEARED where it is a plain reference. */
+enum tether_reason tt_ref_expected(uint64_t *bits);
+
 /* What is in a queue now, oldest first: fills at most 'max' rows and returns
  * how many there are in all. */
 struct tt_queue_row {

@@ -247,6 +247,39 @@ enum tether_reason tether_soft_reason(tether_soft bits)
     return reason;
 }
 
+/*
+ * An expected reason is in the place of the index's upper bits, and of the
+ * leading one there is none: so it is neither a reference nor an address.
+ */
+#define REASON_SHIFT 29
+#define REASON_MASK  (UINT64_C(7) << REASON_SHIFT)
+
+struct tether_expected tether_for_reason(tether_soft ref,
+                                         enum tether_reason reason)
+{
+    static const char call[] = "tether_for_reason";
+    if ((int)reason <= TETHER_NOT_CLEARED ||
+        (int)reason > TETHER_CLEARED_EXHAUSTED)
+        tt_die(call, "%d is no reason for a record; see enum tether_reason",
+               (int)reason);
+    /* Nobody has so many references that its index could not be told. */
+    if (tt_ref_blind(ref.bits) || bits_index(ref.bits) & REASON_MASK)
+        return (struct tether_expected){ ref.bits };
+    (void)tt_slot_of(call, ref.bits);
+    return (struct tether_expected){ (ref.bits & ~REF_TAG) |
+                                     (uint64_t)reason << REASON_SHIFT };
+}
+
+enum tether_reason tt_ref_expected(uint64_t *bits)
+{
+    if (!*bits || *bits & REF_TAG || tt_ref_blind(*bits))
+        return TETHER_NOT_CLEARED;
+    const enum tether_reason reason =
+        (enum tether_reason)((*bits & REASON_MASK) >> REASON_SHIFT);
+    *bits = (*bits & ~REASON_MASK) | REF_TAG;
+    return reason;
+}
+
 /* Is its release run by another thread that still is there? Locked. */
 static bool is_clearing_elsewhere(const struct ref_soft *ref)
 {

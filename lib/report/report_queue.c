@@ -21,7 +21,8 @@
 /* What was asked of one reference. */
 struct asked {
     struct tt_ref_about about;
-    bool came; /* into this queue */
+    enum tether_reason reason; /* wanted; TETHER_NOT_CLEARED: any */
+    bool came;                 /* into this queue */
     bool told;
 };
 
@@ -32,35 +33,41 @@ static bool asked_came(const struct tt_ref_about *about, tether_queue *queue)
     return about->enqueued && about->queue == queue;
 }
 
+static void asked_fill(struct asked *asked, uint64_t bits, tether_queue *queue)
+{
+    *asked = (struct asked){ .reason = tt_ref_expected(&bits) };
+    tt_ref_about(order_call, bits, &asked->about);
+    asked->came = asked_came(&asked->about, queue);
+}
+
+static bool reason_is_wrong(const struct asked *asked)
+{
+    return asked->reason && asked->reason != asked->about.reason;
+}
+
 static bool in_order(tether_queue *queue, const uint64_t *refs, size_t count)
 {
     uint64_t last = 0;
     for (size_t i = 0; i < count; i++) {
-        struct tt_ref_about about;
-        tt_ref_about(order_call, refs[i], &about);
-        if (!asked_came(&about, queue) || about.order <= last)
+        struct asked asked;
+        asked_fill(&asked, refs[i], queue);
+        if (!asked.came || asked.about.order <= last || reason_is_wrong(&asked))
             return false;
-        last = about.order;
+        last = asked.about.order;
     }
     return true;
 }
 
-/* 'freed by', or what else ended the reference. */
-static void ended_words(struct tt_text *text, enum tether_reason reason)
+static const char *reason_words(enum tether_reason reason)
 {
-    switch (reason) {
-    case TETHER_CLEARED_MODERATE:
-        tt_text_add(text, ", cleared under moderate pressure by ");
-        return;
-    case TETHER_CLEARED_CRITICAL:
-        tt_text_add(text, ", cleared under critical pressure by ");
-        return;
-    case TETHER_CLEARED_EXHAUSTED:
-        tt_text_add(text, ", cleared as memory was exhausted, by ");
-        return;
-    default:
-        tt_text_add(text, ", freed by ");
-    }
+    static const char *const words[] = {
+        [TETHER_DIED] = "freed",
+        [TETHER_CLEARED_MODERATE] = "cleared under moderate pressure",
+        [TETHER_CLEARED_CRITICAL] = "cleared under critical pressure",
+        [TETHER_CLEARED_EXHAUSTED] = "cleared as memory was exhausted",
+    };
+    return reason < TT_COUNT(words) && words[reason] ? words[reason]
+                                                     : words[TETHER_DIED];
 }
 
 static void freed_row(struct tt_text *text, uint64_t order,
@@ -69,7 +76,7 @@ static void freed_row(struct tt_text *text, uint64_t order,
 {
     tt_text_add(text, "  record %llu  ", (unsigned long long)order);
     tt_check_name(text, words->name);
-    ended_words(text, reason);
+    tt_text_add(text, ", %s by ", reason_words(reason));
     tt_stack_who(text, words->free_stack);
 }
 
@@ -111,6 +118,14 @@ static void order_verdict(struct tt_text *text, const struct asked *asked,
             tt_text_add(text, " was to enter the queue before ");
             tt_check_name(text, asked[i].about.name);
             tt_text_add(text, ", but came after it\n");
+            return;
+        }
+    for (size_t i = 0; i < count; i++)
+        if (reason_is_wrong(&asked[i])) {
+            tt_check_name(text, asked[i].about.name);
+            tt_text_add(text, " was to be %s,\n  but was %s\n",
+                        reason_words(asked[i].reason),
+                        reason_words(asked[i].about.reason));
             return;
         }
 }
@@ -184,8 +199,7 @@ static void order_tell(struct tt_text *text, tether_queue *queue,
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        tt_ref_about(order_call, refs[i], &asked[i].about);
-        asked[i].came = asked_came(&asked[i].about, queue);
+        asked_fill(&asked[i], refs[i], queue);
     }
     const size_t held = tt_queue_look(order_call, queue, rows, ROWS_MAX);
     order_verdict(text, asked, count, queue);

@@ -178,7 +178,9 @@ Test(soft, levels_are_given_up_one_after_the_other, HEAP_BUDGET(NO_LEAKS))
     cr_assert(is_there(last));
     cr_assert_eq(tether_soft_reason(again), TETHER_CLEARED_EXHAUSTED);
     tether_pressure(TETHER_EXHAUSTED);
-    ASSERT_ENQUEUED_IN_ORDER(queue, first, again, second, last);
+    ASSERT_ENQUEUED_IN_ORDER(
+        queue, tether_for_reason(first, TETHER_CLEARED_MODERATE),
+        tether_for_reason(again, TETHER_CLEARED_EXHAUSTED), second, last);
     tether_soft_drop(first);
     tether_soft_drop(second);
     tether_soft_drop(last);
@@ -226,7 +228,8 @@ Test(soft, an_object_that_others_freed_is_released_by_nobody)
     cr_assert_eq(tether_soft_reason(five.ref[0]), TETHER_DIED);
     cr_assert_eq(tether_pressure(TETHER_MODERATE).cleared, 4);
     cr_assert_eq(released, 4);
-    ASSERT_ENQUEUED_IN_ORDER(five.queue, five.ref[0], five.ref[1]);
+    ASSERT_ENQUEUED_IN_ORDER(
+        five.queue, tether_for_reason(five.ref[0], TETHER_DIED), five.ref[1]);
     five_drop(&five);
     cr_assert_eq(released, 4);
 }
@@ -375,6 +378,24 @@ Test(soft, used_after_drop_stops, .signal = SIGABRT)
 Test(soft, without_release_stops, .signal = SIGABRT)
 {
     (void)tether_soft_hold(object_make(10), NULL, NULL);
+}
+
+Test(soft, a_wrong_reason_fails_and_one_that_is_none_stops, .signal = SIGABRT)
+{
+    static struct tether_message why;
+    struct five five = five_make();
+    uint64_t bits[2];
+
+    tether_pressure(TETHER_MODERATE);
+    bits[0] = tether_for_reason(five.ref[0], TETHER_CLEARED_MODERATE).bits;
+    bits[1] = tether_for_reason(five.ref[1], TETHER_DIED).bits;
+    cr_assert_eq(tether_check_enqueued_in_order(five.queue, bits, 1, &why),
+                 TETHER_PASSED);
+    cr_assert_eq(tether_check_enqueued_in_order(five.queue, bits, 2, &why),
+                 TETHER_FAILED);
+    cr_assert_not_null(strstr(why.text, "was to be freed,\n  but was cleared "
+                                        "under moderate pressure"));
+    (void)tether_for_reason(five.ref[0], TETHER_NOT_CLEARED);
 }
 
 Test(soft, a_wrong_level_stops, .signal = SIGABRT)

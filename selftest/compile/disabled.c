@@ -25,6 +25,34 @@ static void nothing(struct tether_reclaimed *reclaimed, void *ctx)
     (void)ctx;
 }
 
+static void give_up(void *object, void *ctx)
+{
+    runs += object == ctx;
+}
+
+static size_t trim(size_t wanted, void *ctx)
+{
+    return ctx ? wanted : 0;
+}
+
+static void pressure_vanishes(char *object, tether_queue *queue)
+{
+    tether_soft ref =
+        tether_soft_hold(object, give_up, NULL, .cost = 1, .queue = queue);
+    tether_trim *added = tether_trim_add(trim, NULL, .in_malloc = 1);
+
+    cr_assert_null(tether_soft_pin(ref));
+    cr_assert_eq(tether_pressure(TETHER_CRITICAL, .bytes = 1).cleared, 0u);
+    cr_assert_eq(tether_pressure_level(), TETHER_NO_PRESSURE);
+    tether_pressure_shares(80, 95);
+    ASSERT_ENQUEUED_IN_ORDER(queue, tether_for_reason(ref, TETHER_DIED));
+    cr_assert_eq(tether_stress(1), TETHER_NOT_FOUND);
+    WITH_PRESSURE(TETHER_CRITICAL)
+    tether_safepoint();
+    tether_trim_remove(added);
+    tether_soft_drop(ref);
+}
+
 static void collections_vanish(char *object)
 {
     struct tether_domain_table table = { "none", 0,    none, NULL, NULL,
@@ -69,6 +97,7 @@ static void checks_vanish(char *object)
     tether_weak_drop(tether_weak_in_queue(object, queue, NULL));
     ASSERT_EVENTUALLY(runs == -1, .collect = 1);
     collections_vanish(object);
+    pressure_vanishes(object, queue);
     tether_phantom_drop(phantom);
     tether_queue_drop(queue);
     tether_weak_drop(ref);

@@ -107,10 +107,64 @@ static void waits(tether_weak ref, int n)
     ASSERT_EVENTUALLY(work(n) == 1, .every_ms = 1, .within_ms = 2);
     EXPECT_EVENTUALLY(work(1), .within_ms = 2, .every_ms = 1);
     ASSERT_CONSISTENTLY(n);
-    EXPECT_EVENTUALLY(work(1), .collect = true, .within_ms = 2);
+    EXPECT_EVENTUALLY(work(1), .collect = 1, .within_ms = 2);
     EXPECT_CONSISTENTLY(n != 2 && work(3), .every_ms = 1, .for_ms = 2);
     ASSERT_EVENTUALLY_COLLECTED(ref);
     EXPECT_EVENTUALLY_COLLECTED(ref, .within_ms = 1);
+}
+
+static void give_up(void *object, void *ctx)
+{
+    work(object == ctx);
+}
+
+static size_t trim(size_t wanted, void *ctx)
+{
+    return ctx ? wanted : 0;
+}
+
+static int pressed(tether_queue *queue, void *object, int n)
+{
+    tether_soft first = tether_soft_hold(object, give_up, NULL);
+    tether_soft second =
+        tether_soft_hold(object, give_up, &n, .queue = queue, .pinned = 1,
+                         .cost = KiB(1), .level = TETHER_CRITICAL);
+    tether_soft third = tether_soft_hold(object, give_up, NULL, .tag = object,
+                                         .in_malloc = 1, .cost = 0);
+    tether_trim *trims[2] = {
+        tether_trim_add(trim, NULL),
+        tether_trim_add(trim, object, .level = TETHER_MODERATE, .name = "it",
+                        .in_malloc = 1, .order = n),
+    };
+    struct tether_relief relief = tether_pressure(TETHER_MODERATE);
+
+    relief = tether_pressure(TETHER_EXHAUSTED, .bytes = KiB(1));
+    work(tether_stress(10) == tether_stress(0, .pressure = TETHER_MODERATE));
+    ASSERT_ENQUEUED_IN_ORDER(queue, tether_for_reason(first, TETHER_DIED),
+                             second, third);
+    WITH_PRESSURE(TETHER_CRITICAL)
+    {
+        WITH_PRESSURE(work(n) ? TETHER_MODERATE : TETHER_EXHAUSTED)
+        n++;
+        if (work(1))
+            continue;
+        if (work(2))
+            return 1;
+    }
+    tether_trim_remove(trims[0]);
+    return (int)relief.cleared;
+}
+
+static void domains(tether_domain *domain, void *object)
+{
+    tether_weak ref = tether_weak_in(domain, object);
+    tether_weak (*by)(tether_domain *, const void *) = tether_weak_in;
+    tether_soft (*hold)(const void *, tether_release_fn, void *) =
+        tether_soft_hold;
+
+    ASSERT_COLLECTED(ref);
+    ASSERT_COLLECTED(by(domain, object));
+    tether_soft_drop(hold(object, give_up, NULL));
 }
 
 Test(all, uses)
@@ -118,4 +172,6 @@ Test(all, uses)
     tether_weak ref = tether_weak_to(&ref);
     cr_assert(within(1) + assigned());
     waits(ref, 1);
+    pressed(tether_queue_make(), &ref, 1);
+    domains(NULL, &ref);
 }
