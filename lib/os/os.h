@@ -96,4 +96,10 @@ enum tt_os_call tt_os_call_before(uintptr_t return_address, uintptr_t *target);
 int tt_os_run(const char *const argv[], const char *input, size_t input_bytes,
               struct tt_text *output, unsigned within_ms);
 
+/* The same; the program also gets these descriptors, as 3, 4 ... */
+#define TT_RUN_FDS 4
+int tt_os_run_with(const char *const argv[], const int *fds, size_t fds_count,
+                   const char *input, size_t input_bytes,
+                   struct tt_text *output, unsigned within_ms);
+
 #endif

@@ -37,27 +37,23 @@
 #include <unistd.h>
 
 #include "base/base_mem.h"
+#include "os/os_call.h"
 
 #define STACK_BYTES      ((size_t)64 * 1024)
 #define OUTPUT_BYTES_MAX ((size_t)32 * 1024 * 1024)
-#define SIGNALS          64
 #define SLICE_MS         20  /* the most that a lost end of file can cost */
 #define GRACE_MS         500 /* the keeper's own time after the deadline */
-#define FD_HIGH          400 /* out of the way of the program's own numbers */
-
-#if defined(__SANITIZE_ADDRESS__)
-#    define OTHER_STACK __attribute__((no_sanitize_address, noinline))
-#else
-#    define OTHER_STACK __attribute__((noinline))
-#endif
+#define FD_PASSED        16  /* above where passed descriptors go */
 
 /* A run. Lives in a mapping of its own, below the two stacks. */
 struct run {
     const char *const *argv;
     char **envp;
     uint64_t deadline_ns;
-    int theirs;         /* the program's end of the socket pair */
-    int ours;           /* the caller's end */
+    int theirs;     /* the program's end of the socket pair */
+    int ours;       /* the caller's end */
+    const int *fds; /* passed to the program */
+    size_t fds_count;
     int exec_error;     /* the program could not be executed: errno */
     int status;         /* as wait(2) gives it */
     bool timed_out;     /* killed by the keeper */
@@ -67,128 +63,52 @@ struct run {
     char *program_stack;
 };
 
-/* ---- system calls without errno: a negative result is -errno ---- */
-
-#if defined(__x86_64__)
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8),
-                       "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-#elif defined(__aarch64__)
-static long call6(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc 0"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-                     : "memory");
-    return x0;
-}
-#else
-#    error "lib/os/os_run.c needs this processor's system call instruction"
-#endif
-
-#define CALL(number, a, b, c, d) \
-    call6((number), (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
-
-static void mask_set(const sigset_t *set, sigset_t *old)
-{
-    CALL(SYS_rt_sigprocmask, SIG_SETMASK, set, old, SIGNALS / 8);
-}
-
-static void fd_close(int fd)
-{
-    if (fd >= 0)
-        CALL(SYS_close, fd, 0, 0, 0);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now = { 0, 0 };
-    CALL(SYS_clock_gettime, CLOCK_MONOTONIC, &now, 0, 0);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static long left_ns(const struct run *run)
 {
-    const uint64_t now = now_ns();
+    const uint64_t now = tt_call_now_ns();
     return now >= run->deadline_ns ? 0 : (long)(run->deadline_ns - now);
 }
 
 /* ---- the program's process, up to its execve ---- */
 
-static OTHER_STACK int program_main(void *ctx)
+/* Puts the passed descriptors where the program expects them; first out of
+ * the way of each other. */
+static TT_OTHER_STACK void fds_place(const struct run *run)
+{
+    long high[TT_RUN_FDS];
+    for (size_t i = 0; i < run->fds_count; i++)
+        high[i] =
+            TT_CALL(SYS_fcntl, run->fds[i], F_DUPFD_CLOEXEC, FD_PASSED, 0);
+    for (size_t i = 0; i < run->fds_count; i++)
+        TT_CALL(SYS_dup3, high[i], STDERR_FILENO + 1 + (int)i, 0, 0);
+}
+
+static TT_OTHER_STACK int program_main(void *ctx)
 {
     struct run *const run = ctx;
     static const sigset_t nothing;
-    CALL(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
-    CALL(SYS_dup3, run->theirs, STDIN_FILENO, 0, 0);
-    CALL(SYS_dup3, run->theirs, STDOUT_FILENO, 0, 0);
-    CALL(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY, 0); /* gets 2 */
-    fd_close(run->theirs);
-    mask_set(&nothing, NULL);
+    TT_CALL(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+    TT_CALL(SYS_dup3, run->theirs, STDIN_FILENO, 0, 0);
+    TT_CALL(SYS_dup3, run->theirs, STDOUT_FILENO, 0, 0);
+    TT_CALL(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY, 0); /* gets 2 */
+    tt_call_close(run->theirs);
+    fds_place(run);
+    tt_call_mask(&nothing, NULL);
     run->exec_error =
-        (int)-CALL(SYS_execve, run->argv[0], run->argv, run->envp, 0);
+        (int)-TT_CALL(SYS_execve, run->argv[0], run->argv, run->envp, 0);
     return 127;
 }
 
 /* ---- the keeper ---- */
 
-struct kernel_sigaction {
-    void *handler;
-    unsigned long flags;
-    void *restorer;
-    uint64_t mask;
-};
-
-/* The table of handlers is the keeper's own copy. With the program's SIGCHLD
- * ignored the keeper could not wait; what is ignored would stay ignored
- * across execve. */
-static OTHER_STACK void handlers_reset(void)
-{
-    const struct kernel_sigaction as_born = { 0 };
-    for (int signal = 1; signal <= SIGNALS; signal++)
-        CALL(SYS_rt_sigaction, signal, &as_born, NULL, SIGNALS / 8);
-}
-
-static OTHER_STACK void fds_close(unsigned first, unsigned last)
-{
-    if (first > last || CALL(SYS_close_range, first, last, 0, 0) == 0)
-        return;
-    for (unsigned fd = first; fd <= TT_MIN(last, 4095); fd++)
-        CALL(SYS_close, fd, 0, 0, 0);
-}
-
-/* The keeper has copies of all the program's descriptors. It must not keep a
- * pipe open that the program closes meanwhile. */
-static OTHER_STACK void fds_close_but(unsigned mine)
-{
-    fds_close(0, mine - 1);
-    fds_close(mine + 1, UINT_MAX);
-}
-
-static OTHER_STACK long program_wait(struct run *run, pid_t program)
+static TT_OTHER_STACK long program_wait(struct run *run, pid_t program)
 {
     sigset_t child_set;
     memset(&child_set, 0, sizeof child_set);
     *(uint64_t *)&child_set = (uint64_t)1 << (SIGCHLD - 1);
     for (;;) {
-        const long got = CALL(SYS_wait4, program, &run->status, WNOHANG, NULL);
+        const long got =
+            TT_CALL(SYS_wait4, program, &run->status, WNOHANG, NULL);
         if (got != 0)
             return got;
         const long ns = left_ns(run);
@@ -196,24 +116,42 @@ static OTHER_STACK long program_wait(struct run *run, pid_t program)
             break;
         const struct timespec rest = { .tv_sec = ns / 1000000000,
                                        .tv_nsec = ns % 1000000000 };
-        CALL(SYS_rt_sigtimedwait, &child_set, NULL, &rest, SIGNALS / 8);
+        TT_CALL(SYS_rt_sigtimedwait, &child_set, NULL, &rest, TT_SIGNALS / 8);
     }
     run->timed_out = true;
-    CALL(SYS_kill, program, SIGKILL, 0, 0);
-    return CALL(SYS_wait4, program, &run->status, 0, NULL);
+    TT_CALL(SYS_kill, program, SIGKILL, 0, 0);
+    return TT_CALL(SYS_wait4, program, &run->status, 0, NULL);
 }
 
-static OTHER_STACK int keeper_main(void *ctx)
+/* The keeper has copies of all the program's descriptors. It must not keep a
+ * pipe open that the program closes meanwhile. */
+static TT_OTHER_STACK void fds_close_but_ours(const struct run *run)
+{
+    int kept[TT_RUN_FDS + 1];
+    size_t count = 0;
+    for (; count < run->fds_count; count++)
+        kept[count] = run->fds[count];
+    kept[count++] = run->theirs;
+    for (size_t i = 1; i < count; i++)
+        for (size_t j = i; j > 0 && kept[j - 1] > kept[j]; j--) {
+            const int swap = kept[j];
+            kept[j] = kept[j - 1];
+            kept[j - 1] = swap;
+        }
+    tt_call_fds_close(kept, count);
+}
+
+static TT_OTHER_STACK int keeper_main(void *ctx)
 {
     struct run *const run = ctx;
-    CALL(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
-    handlers_reset();
-    fds_close_but((unsigned)run->theirs);
+    TT_CALL(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+    tt_call_handlers_reset();
+    fds_close_but_ours(run);
     const pid_t program = clone(program_main, run->program_stack,
                                 CLONE_VM | CLONE_VFORK | SIGCHLD, run);
     /* From here on only the program holds its end: its death is an end of
      * file for the caller. */
-    fd_close(run->theirs);
+    tt_call_close(run->theirs);
     if (program < 0)
         run->exec_error = EAGAIN;
     else if (program_wait(run, program) < 0)
@@ -224,26 +162,15 @@ static OTHER_STACK int keeper_main(void *ctx)
 
 /* ---- the caller ---- */
 
-/* Moves a descriptor out of the low numbers, which the program under test may
- * rely on and which may be closed. Returns the new one, negative on failure. */
-static int fd_raise(int fd)
-{
-    static const int floors[] = { FD_HIGH, 3 };
-    long high = -1;
-    for (size_t i = 0; i < TT_COUNT(floors) && high < 0; i++)
-        high = CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, floors[i], 0);
-    fd_close(fd);
-    return (int)high;
-}
-
 static bool sockets_open(struct run *run)
 {
     int pair[2] = { -1, -1 };
     run->ours = run->theirs = -1;
-    if (CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+    if (TT_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) <
+        0)
         return false;
-    run->ours = fd_raise(pair[0]);
-    run->theirs = fd_raise(pair[1]);
+    run->ours = tt_call_fd_raise(pair[0]);
+    run->theirs = tt_call_fd_raise(pair[1]);
     return run->ours >= 0 && run->theirs >= 0;
 }
 
@@ -285,7 +212,7 @@ static struct run *run_make(const char *const argv[], unsigned within_ms)
         return NULL;
     run->argv = argv;
     run->bytes = bytes;
-    run->deadline_ns = now_ns() + (uint64_t)within_ms * 1000000u;
+    run->deadline_ns = tt_call_now_ns() + (uint64_t)within_ms * 1000000u;
     run->keeper_stack = (char *)run + bytes;
     run->program_stack = run->keeper_stack - STACK_BYTES;
     run->envp = (char **)(run + 1);
@@ -296,8 +223,8 @@ static struct run *run_make(const char *const argv[], unsigned within_ms)
 /* Sends what the socket takes. Returns what is left to send. */
 static size_t input_send(const struct run *run, const char *input, size_t bytes)
 {
-    const long sent = call6(SYS_sendto, run->ours, (long)input, (long)bytes,
-                            MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+    const long sent = tt_call6(SYS_sendto, run->ours, (long)input, (long)bytes,
+                               MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
     if (sent >= 0)
         return bytes - (size_t)sent;
     return sent == -EAGAIN || sent == -EINTR ? bytes : 0;
@@ -307,8 +234,8 @@ static size_t input_send(const struct run *run, const char *input, size_t bytes)
 static bool output_receive(const struct run *run, struct tt_text *output)
 {
     char bytes[4096];
-    const long got = call6(SYS_recvfrom, run->ours, (long)bytes, sizeof bytes,
-                           MSG_DONTWAIT, 0, 0);
+    const long got = tt_call6(SYS_recvfrom, run->ours, (long)bytes,
+                              sizeof bytes, MSG_DONTWAIT, 0, 0);
     if (got == -EAGAIN || got == -EINTR)
         return true;
     if (got <= 0 || output->len + (size_t)got > OUTPUT_BYTES_MAX)
@@ -326,8 +253,8 @@ static short socket_wait(const struct run *run, bool to_send)
                                   (short)(POLLIN | (to_send ? POLLOUT : 0)) };
     const struct timespec slice = { .tv_nsec = SLICE_MS * 1000000 };
     struct timespec rest = slice;
-    const long ready =
-        call6(SYS_ppoll, (long)&poll_fd, 1, (long)&rest, 0, SIGNALS / 8, 0);
+    const long ready = tt_call6(SYS_ppoll, (long)&poll_fd, 1, (long)&rest, 0,
+                                TT_SIGNALS / 8, 0);
     return ready > 0 ? poll_fd.revents : 0;
 }
 
@@ -340,7 +267,7 @@ static void run_talk(struct run *run, const char *input, size_t bytes,
     bool open = true;
     size_t left = bytes;
     if (left == 0)
-        CALL(SYS_shutdown, run->ours, SHUT_WR, 0, 0);
+        TT_CALL(SYS_shutdown, run->ours, SHUT_WR, 0, 0);
     while (open && left_ns(run) > 0) {
         const bool ended =
             atomic_load_explicit(&run->ended, memory_order_acquire);
@@ -352,7 +279,7 @@ static void run_talk(struct run *run, const char *input, size_t bytes,
         if (left > 0 && (events & (POLLOUT | POLLHUP | POLLERR))) {
             left = input_send(run, input + (bytes - left), left);
             if (left == 0)
-                CALL(SYS_shutdown, run->ours, SHUT_WR, 0, 0);
+                TT_CALL(SYS_shutdown, run->ours, SHUT_WR, 0, 0);
         }
     }
 }
@@ -364,19 +291,20 @@ static void keeper_reap(struct run *run, pid_t keeper)
     int status;
     struct timespec nap = { .tv_nsec = 50000 };
     for (uint64_t end_ns = 0;;) {
-        const long got = CALL(SYS_wait4, keeper, &status, __WALL | WNOHANG, 0);
+        const long got =
+            TT_CALL(SYS_wait4, keeper, &status, __WALL | WNOHANG, 0);
         if (got != 0 && got != -EINTR)
             return;
-        const uint64_t now = now_ns();
+        const uint64_t now = tt_call_now_ns();
         if (end_ns == 0)
             end_ns = now + (uint64_t)left_ns(run) + GRACE_MS * 1000000u;
         if (now > end_ns)
             break;
-        CALL(SYS_nanosleep, &nap, NULL, 0, 0);
+        TT_CALL(SYS_nanosleep, &nap, NULL, 0, 0);
         nap.tv_nsec = TT_MIN(nap.tv_nsec * 2, 5000000);
     }
-    CALL(SYS_kill, keeper, SIGKILL, 0, 0);
-    CALL(SYS_wait4, keeper, &status, __WALL, 0);
+    TT_CALL(SYS_kill, keeper, SIGKILL, 0, 0);
+    TT_CALL(SYS_wait4, keeper, &status, __WALL, 0);
     run->timed_out = true;
 }
 
@@ -393,15 +321,15 @@ static int run_start(struct run *run, const char *input, size_t input_bytes,
                      struct tt_text *output)
 {
     if (!sockets_open(run)) {
-        fd_close(run->ours);
-        fd_close(run->theirs);
+        tt_call_close(run->ours);
+        tt_call_close(run->theirs);
         return -1;
     }
     const pid_t keeper = clone(keeper_main, run->keeper_stack, CLONE_VM, run);
-    fd_close(run->theirs); /* the number stays: the keeper reads it */
+    tt_call_close(run->theirs); /* the number stays: the keeper reads it */
     if (keeper >= 0)
         run_talk(run, input, input_bytes, output);
-    fd_close(run->ours);
+    tt_call_close(run->ours);
     if (keeper < 0)
         return -1;
     keeper_reap(run, keeper);
@@ -411,15 +339,24 @@ static int run_start(struct run *run, const char *input, size_t input_bytes,
 int tt_os_run(const char *const argv[], const char *input, size_t input_bytes,
               struct tt_text *output, unsigned within_ms)
 {
+    return tt_os_run_with(argv, NULL, 0, input, input_bytes, output, within_ms);
+}
+
+int tt_os_run_with(const char *const argv[], const int *fds, size_t fds_count,
+                   const char *input, size_t input_bytes,
+                   struct tt_text *output, unsigned within_ms)
+{
     const int errno_before = errno;
     sigset_t everything, mask_before;
     struct run *const run = run_make(argv, within_ms);
     if (!run)
         return -1;
+    run->fds = fds;
+    run->fds_count = TT_MIN(fds_count, (size_t)TT_RUN_FDS);
     memset(&everything, 0xff, sizeof everything);
-    mask_set(&everything, &mask_before);
+    tt_call_mask(&everything, &mask_before);
     const int result = run_start(run, input, input_bytes, output);
-    mask_set(&mask_before, NULL);
+    tt_call_mask(&mask_before, NULL);
     tt_unmap(run, run->bytes);
     errno = errno_before;
     return result;
