@@ -36,6 +36,9 @@ bool tt_os_thread_gone(pid_t thread);
  * Returns how many there are, 0 when the system does not tell. */
 size_t tt_os_threads(pid_t *threads, size_t max);
 
+/* The same of another process, '/proc/PID/task'. */
+size_t tt_os_threads_in(const char *path, pid_t *threads, size_t max);
+
 /* The end (highest address) of the calling thread's stack, 0 if unknown.
  * Costs no system call. */
 uintptr_t tt_os_stack_top(void);

@@ -148,9 +148,14 @@ static size_t threads_list(int directory, pid_t *threads, size_t max)
 
 size_t tt_os_threads(pid_t *threads, size_t max)
 {
+    return tt_os_threads_in("/proc/self/task", threads, max);
+}
+
+size_t tt_os_threads_in(const char *path, pid_t *threads, size_t max)
+{
     const int before = errno;
     size_t count = 0;
-    const int directory = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/task",
+    const int directory = (int)syscall(SYS_openat, AT_FDCWD, path,
                                        O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory >= 0) {
         count = threads_list(directory, threads, max);
