@@ -59,6 +59,8 @@ enum {
     SHADOW_FLAGGED = 8,   /* with SMALL: it has flags, free must look */
     SHADOW_DEAD_BIG = 16, /* the same of a big block */
     SHADOW_SIDE = 32,     /* a small block of a sanitizer's starts here */
+    SHADOW_HELD = 64,     /* lib/reach's marks; in a snapshot child only */
+    SHADOW_AMBIGUOUS = 128,
 };
 #define SHADOW_LIVE (SHADOW_SMALL | SHADOW_BIG | SHADOW_SIDE)
 
@@ -177,6 +179,10 @@ bool block_at(const void *address, struct tt_block *block, uint8_t *kind);
 /* Reads the facts of the live block that starts at 'address'. */
 void block_read(struct region *region, uintptr_t address, uint8_t kind,
                 struct tt_block *block);
+
+/* The numbers of all regions, lowest first; give it back with tt_mem_give and
+ * '*count * 4' bytes. NULL, with 0: none, or no memory. */
+uint32_t *regions_sorted(size_t *count);
 
 /* For the fork handlers. */
 void shadow_lock(void);

@@ -9,7 +9,7 @@
  * mapping of memory.
  * Hook: everything here runs inside malloc and free.
  */
-#include "heap/heap_block.h"
+#include "heap/heap_find.h"
 
 #include "heap/heap_asan.h"
 
@@ -189,57 +189,21 @@ void block_read(struct region *region, uintptr_t address, uint8_t kind,
         block->flags = word1_flags(tag_resolve(&words[1], second, block));
 }
 
-/* Does the block that may start at 'start' hold 'address'? */
-static bool block_holds(uintptr_t start, uintptr_t address,
-                        struct tt_block *block)
+bool tt_block_find(const void *pointer, struct tt_block *block)
 {
-    struct region *const region = region_of(start);
-    if (!region)
+    const uintptr_t address = (uintptr_t)pointer;
+    struct region *region = region_of(address);
+    const uintptr_t start = region ? block_start(region, address) : 0;
+    if (!start)
         return false;
+    region = region_of(start);
     const uint8_t kind =
         __atomic_load_n(shadow_of(region, start), __ATOMIC_ACQUIRE) &
         SHADOW_LIVE;
     if (!kind)
         return false;
     block_read(region, start, kind, block);
-    /* One byte for an empty block: its own address is in it. */
-    return address - start < TT_MAX(block->size, 1) &&
-           !(block->flags & TT_BLOCK_TOOL);
-}
-
-/* The last start at or before 'address' and not before 'first'; 0: none. */
-static uintptr_t start_before(uintptr_t address, uintptr_t first)
-{
-    struct region *const region = region_of(first);
-    if (!region)
-        return 0;
-    const uint8_t *const floor = shadow_of(region, first);
-    for (const uint8_t *at = floor + ((address - first) >> GRANULE_SHIFT);
-         at >= floor; at--)
-        if (*at & SHADOW_LIVE)
-            return first + ((uintptr_t)(at - floor) << GRANULE_SHIFT);
-    return 0;
-}
-
-/* Looks in the 64 KiB of the address, then for a big block that covers their
- * first byte, then for a small one that reaches into them. */
-bool tt_block_find(const void *pointer, struct tt_block *block)
-{
-    const uintptr_t address = (uintptr_t)pointer;
-    struct region *const region = region_of(address);
-    if (!region)
-        return false;
-    const uintptr_t chunk = address & ~(((uintptr_t)1 << CHUNK_SHIFT) - 1);
-    uintptr_t start = start_before(address, chunk);
-    if (start)
-        return block_holds(start, address, block);
-    start = region->cover[(chunk & (REGION_BYTES - 1)) >> CHUNK_SHIFT];
-    if (start && block_holds(start, address, block))
-        return true;
-    if (address - chunk >= BIG_MIN)
-        return false;
-    start = start_before(chunk - 16, chunk - BIG_MIN);
-    return start && block_holds(start, address, block);
+    return !(block->flags & TT_BLOCK_TOOL);
 }
 
 static int region_order(const void *a, const void *b)
@@ -260,6 +224,19 @@ static void region_sort(uint32_t *index, size_t count)
                 index[j] = index[j - gap];
                 index[j - gap] = swap;
             }
+}
+
+uint32_t *regions_sorted(size_t *count)
+{
+    *count = __atomic_load_n(&regions.count, __ATOMIC_ACQUIRE);
+    uint32_t *const index = *count ? tt_mem_take(*count * sizeof *index) : NULL;
+    if (!index) {
+        *count = 0;
+        return NULL;
+    }
+    memcpy(index, regions.index, *count * sizeof *index);
+    region_sort(index, *count);
+    return index;
 }
 
 static bool region_visit(uint32_t index,
@@ -288,18 +265,13 @@ static bool region_visit(uint32_t index,
 
 void tt_blocks_visit(bool (*see)(const struct tt_block *, void *), void *ctx)
 {
-    const size_t count = __atomic_load_n(&regions.count, __ATOMIC_ACQUIRE);
-    if (count == 0)
-        return;
-    uint32_t *const index = tt_mem_take(count * sizeof *index);
-    if (!index)
-        return;
-    memcpy(index, regions.index, count * sizeof *index);
-    region_sort(index, count);
+    size_t count;
+    uint32_t *const index = regions_sorted(&count);
     for (size_t i = 0; i < count; i++)
         if (!region_visit(index[i], see, ctx))
             break;
-    tt_mem_give(index, count * sizeof *index);
+    if (index)
+        tt_mem_give(index, count * sizeof *index);
 }
 
 bool tt_block_flags(const void *pointer, uint32_t set, uint32_t clear)

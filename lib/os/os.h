@@ -43,6 +43,9 @@ size_t tt_os_threads_in(const char *path, pid_t *threads, size_t max);
  * Costs no system call. */
 uintptr_t tt_os_stack_top(void);
 
+/* The same of another thread, by its thread pointer. */
+uintptr_t tt_os_stack_top_of(uintptr_t thread_pointer);
+
 /* Reads 'bytes' at 'from' without a fault when they are not mapped. */
 bool tt_os_read(const void *from, void *to, size_t bytes);
 

@@ -183,8 +183,15 @@ uintptr_t tt_os_stack_top(void)
 {
     const uintptr_t self = (uintptr_t)pthread_self();
     const uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    const bool initial = initial_thread ? self == initial_thread : self < here;
-    return initial ? (uintptr_t)__libc_stack_end : self;
+    if (!initial_thread && self < here)
+        return (uintptr_t)__libc_stack_end;
+    return tt_os_stack_top_of(self);
+}
+
+uintptr_t tt_os_stack_top_of(uintptr_t thread_pointer)
+{
+    return thread_pointer == initial_thread ? (uintptr_t)__libc_stack_end
+                                            : thread_pointer;
 }
 
 /* Memory that may not be there. */

@@ -50,6 +50,7 @@ bool tt_maps_next(const char **at, struct tt_map *map)
         next++; /* '-' */
     map->end = hex_take(&next, end);
     field_skip(&next, end);
+    map->readable = end - next > 0 && next[0] == 'r';
     map->writable = end - next > 1 && next[1] == 'w';
     map->executable = end - next > 2 && next[2] == 'x';
     field_skip(&next, end);

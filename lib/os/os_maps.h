@@ -15,7 +15,7 @@ struct tt_map {
     size_t path_len;
     const char *line; /* the whole line */
     size_t line_len;
-    bool writable, executable;
+    bool readable, writable, executable;
 };
 
 /* Reads the maps into 'text' (made, empty). False: they cannot be had. */

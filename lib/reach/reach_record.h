@@ -124,6 +124,7 @@ struct tt_record_stack {
 /* DWARF's numbers; x86-64: 0 rax, 1 rdx, 2 rcx, 3 rbx, 4 rsi, 5 rdi, 6 rbp,
  * 7 rsp, 8 to 15 r8 to r15, 16 the program counter. */
 #define TT_RECORD_REGISTERS 34
+#define TT_RECORD_SP        7
 
 struct tt_record_thread {
     uint32_t tid;    /* the kernel's */
@@ -156,6 +157,9 @@ enum tt_root_kind {
     TT_ROOT_KEY,       /* pthread_setspecific: one word, its slot */
     TT_ROOT_CLOSURE,   /* a live libffi closure: one word, its user_data */
     TT_ROOT_REGION,    /* tether_root_add, __lsan_register_root_region */
+    TT_ROOT_KEPT,      /* a block that is meant to stay: tether_keep, ONE_TIME,
+                          __lsan_ignore_object; start is its address, and the
+                          path's first hop has slot 0 and this block */
     TT_ROOT_THREAD,    /* the thread's own record in libc: argument, result */
     TT_ROOT_STACK,     /* of a thread, [stack, stack_end) */
     TT_ROOT_REGISTERS, /* of a thread: start and end are 0, the words are in
@@ -203,13 +207,16 @@ struct tt_record_question {
     uint64_t not_start, not_end;
     uint32_t name;  /* text: the target's expression, 'alice' */
     uint32_t reach; /* enum tt_reach, as the child marked it */
-    uint64_t hops;  /* index in HOPS of the child's path */
+    uint64_t hops;  /* index in HOPS of the child's paths, one after the
+                       other; a hop with a root begins one */
     uint32_t hops_count;
     uint32_t slots_count;    /* REFERRERS */
     uint64_t slots;          /* index in SLOTS */
     uint64_t retained_bytes; /* what would be lost with the target, itself
                                 included; 0: not counted */
     uint64_t retained_blocks;
+    uint32_t want_retained; /* not 0: it is to be counted */
+    uint32_t pad;
 };
 
 /* One step of the child's path. The first hop's slot is in a root, each

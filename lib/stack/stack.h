@@ -36,6 +36,10 @@ uint32_t tt_stack_capture(void *frame, unsigned depth);
  * Returns the number of frames, which are at most 'depth'. */
 unsigned tt_stack_walk(void *frame, uintptr_t *frames, unsigned depth);
 
+/* Finds where the frame of the caller of a function starts and ends: 'frame' as
+ * above. *high is *low where the caller's rule is not known. */
+void tt_stack_bounds(void *frame, uintptr_t *low, uintptr_t *high);
+
 /* Gets a stack's return addresses, innermost first. The pointer stays valid
  * for the life of the process. Returns their number, 0 for an unknown id. */
 unsigned tt_stack_frames(uint32_t id, const uintptr_t **frames);

@@ -201,6 +201,18 @@ uint32_t tt_stack_capture(void *frame_at, unsigned depth)
     return capture_by_shadow(cache, frame, depth);
 }
 
+void tt_stack_bounds(void *frame, uintptr_t *low, uintptr_t *high)
+{
+    struct tt_range own = { 0 };
+    struct tt_walk walk;
+    tt_rule rule;
+    uintptr_t caller;
+    *low = *high = tt_machine_cfa((uintptr_t)frame);
+    if (tt_walk_start(&walk, (uintptr_t)frame, &own) &&
+        tt_walk_step(&walk, &rule, &caller))
+        *high = walk.sp;
+}
+
 unsigned tt_stack_walk(void *frame, uintptr_t *frames, unsigned depth)
 {
     struct thread_cache *cache = tt_self.stack_cache;
