@@ -8,6 +8,7 @@
 #include "collect/collect.h"
 #include "heap/heap.h"
 #include "os/os.h"
+#include "reach/reach.h"
 #include "pressure/pressure.h"
 #include "ref/ref.h"
 #include "report/report.h"
@@ -92,6 +93,9 @@ __attribute__((constructor(101))) static void setup(void)
     tt_heap_news.moved = tt_ref_moved;
     tt_heap_news.tagged = tt_ref_tagged;
     tt_heap_news.child = after_fork_in_child;
+    tt_reach_more.lock = tt_ref_lock;
+    tt_reach_more.unlock = tt_ref_unlock;
+    tt_reach_more.holds = tt_ref_holds;
     tt_window_ending = tt_quarantine_tell;
     tt_ref_tell.touched = tt_report_touched;
     tt_budget_words.breach = tt_report_breach;

@@ -27,6 +27,27 @@ enum tether_on_breach {
     TETHER_DENY = 2   /**< the allocation returns NULL with ENOMEM */
 };
 
+/** What becomes of an object that only words of stacks and registers lead to,
+ *  which may be dead themselves. */
+enum tether_ambiguous {
+    TETHER_PASS = 0, /**< it counts as held: not lost; as unreachable all the
+                          same */
+    TETHER_FAIL = 1  /**< it counts as lost, and as reachable */
+};
+
+/** What counts as a holder; TETHER_ROOTS in the environment says the same in
+ *  words: globals, tls, keys, closures, regions, stacks, registers. */
+enum tether_roots {
+    TETHER_ROOT_GLOBALS = 1 << 0,  /**< writable data of modules */
+    TETHER_ROOT_TLS = 1 << 1,      /**< thread-local variables */
+    TETHER_ROOT_KEYS = 1 << 2,     /**< pthread_setspecific */
+    TETHER_ROOT_CLOSURES = 1 << 3, /**< live libffi closures */
+    TETHER_ROOT_REGIONS = 1 << 4,  /**< tether_root_add; blocks that are meant
+                                        to stay */
+    TETHER_ROOT_STACKS = 1 << 5,   /**< stacks, and the arguments of threads */
+    TETHER_ROOT_REGISTERS = 1 << 6
+};
+
 /** The fields of a budget, for tether_budget_set. */
 enum tether_limit {
     TETHER_MAX_HEAP,
@@ -36,6 +57,7 @@ enum tether_limit {
     TETHER_MAX_COUNT,
     TETHER_MIN_COUNT,
     TETHER_MAX_LEAKED,
+    TETHER_MAX_LOST,
     TETHER_LIMITS
 };
 
@@ -61,7 +83,10 @@ struct tether_budget {
     uint64_t max_count;    /**< number of allocations */
     uint64_t min_count;    /**< at least so many allocations */
     uint64_t max_leaked;   /**< bytes alive at the end of the window */
+    uint64_t max_lost;     /**< of them, bytes that nothing points to */
     int on_breach;         /**< enum tether_on_breach */
+    int ambiguous;         /**< enum tether_ambiguous */
+    unsigned roots;        /**< bits of enum tether_roots; 0: all */
     int fixtures;          /**< not 0: what fixtures allocate counts too */
     void (*warm_up)(void); /**< runs once before the window */
     void *reserved[8];     /* lib/budget's while the budget is open */
@@ -70,7 +95,7 @@ struct tether_budget {
 /* clang-format off */
 #define TETHER_BUDGET_INIT                                                   \
     TETHER_BUDGET_MAGIC, (uint32_t)sizeof(struct tether_budget), 0, 0, 0, 0, \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }
 /* clang-format on */
 
 /** Sets one limit and marks it as in force. */

@@ -18,6 +18,18 @@
 
 TETHER_BEGIN_DECLS
 
+/**
+ * For a plug-in's function that a test calls and that calls a check, first of
+ * all in it: what the test has in its registers is then found by a check that
+ * asks who holds an object, as what it has in variables is.
+ */
+#if defined(__x86_64__)
+#    define TETHER_KEEP_REGISTERS() \
+        __asm__ volatile("" : : : "rbx", "r12", "r13", "r14", "r15")
+#else
+#    define TETHER_KEEP_REGISTERS() ((void)0)
+#endif
+
 enum tether_outcome {
     TETHER_PASSED,
     TETHER_FAILED,
@@ -78,6 +90,42 @@ tether_check_comparing(const struct tether_comparing *comparing,
 TETHER_API enum tether_outcome
 tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
                                   struct tether_message *why);
+
+/** Nobody holds the object, freed or not: the verdict is collected or lost, or
+ *  ambiguous where the open budget does not say .ambiguous = TETHER_FAIL. A
+ *  variable of the asking function that
+ *  points directly to it is no holder. */
+TETHER_API enum tether_outcome
+tether_check_unreachable(tether_weak ref, struct tether_message *why);
+
+/** Memory that a check is about: a variable, or the block that its address is
+ *  in. */
+struct tether_holder {
+    const void *start;
+    size_t bytes;     /* of the variable */
+    const char *name; /* as the message calls it: '&registry' */
+};
+
+/** No path leads from the holder to the object. */
+TETHER_API enum tether_outcome
+tether_check_not_held_by(tether_weak ref, const struct tether_holder *holder,
+                         struct tether_message *why);
+
+/** A path leads from the holder to the object, and no other path does. */
+TETHER_API enum tether_outcome
+tether_check_held_only_by(tether_weak ref, const struct tether_holder *holder,
+                          struct tether_message *why);
+
+/** At most so many bytes would be lost with the object, its own included. */
+TETHER_API enum tether_outcome
+tether_check_retained(tether_weak ref, size_t bytes,
+                      struct tether_message *why);
+
+/** The object, which is dead and in quarantine, left no pointer behind that
+ *  can still be reached. Without tether_quarantine(ref) it is a programmer's
+ *  mistake and stops. */
+TETHER_API enum tether_outcome
+tether_check_no_dangling(tether_weak ref, struct tether_message *why);
 
 TETHER_END_DECLS
 #endif

@@ -66,6 +66,10 @@
 /** A budget's field: nothing that the window allocated may be left. */
 #define TETHER_NO_LEAKS .max_leaked = 0
 
+/** A budget's field: of what the window allocated, nothing may be left to
+ *  which nothing points. */
+#define TETHER_NO_LOST .max_lost = 0
+
 #define TETHER_BUDGET_(written, ...)                                   \
     TETHER_OPTIONS(struct tether_budget, .magic = TETHER_BUDGET_MAGIC, \
                    .size = (uint32_t)sizeof(struct tether_budget),     \
@@ -127,6 +131,50 @@
 /** The object of the tether_weak reference is alive. */
 #define TETHER_ASSERT_ALIVE(ref) tether_criterion_alive((ref), TETHER_HERE_, 1)
 #define TETHER_EXPECT_ALIVE(ref) tether_criterion_alive((ref), TETHER_HERE_, 0)
+
+/** Nobody holds the object of the tether_weak reference any more, freed or
+ *  not. A variable of this function that points directly to it is no holder.
+ *  Words of stacks and registers, which may be dead themselves, fail it only
+ *  where the budget says .ambiguous = TETHER_FAIL. */
+#define TETHER_ASSERT_UNREACHABLE(ref) \
+    tether_criterion_unreachable((ref), TETHER_HERE_, 1)
+#define TETHER_EXPECT_UNREACHABLE(ref) \
+    tether_criterion_unreachable((ref), TETHER_HERE_, 0)
+
+/** No path leads to the object from the variable that the second argument
+ *  points to, or from the block that it points into:
+ *
+ *      ASSERT_NOT_HELD_BY(ref, &registry);
+ */
+#define TETHER_ASSERT_NOT_HELD_BY(ref, holder) \
+    tether_criterion_not_held_by((ref), TETHER_HOLDER_(holder), TETHER_HERE_, 1)
+#define TETHER_EXPECT_NOT_HELD_BY(ref, holder) \
+    tether_criterion_not_held_by((ref), TETHER_HOLDER_(holder), TETHER_HERE_, 0)
+
+/** The object is held by that variable, or block, and by nobody else: every
+ *  path passes through it. */
+#define TETHER_ASSERT_HELD_ONLY_BY(ref, holder)                                \
+    tether_criterion_held_only_by((ref), TETHER_HOLDER_(holder), TETHER_HERE_, \
+                                  1)
+#define TETHER_EXPECT_HELD_ONLY_BY(ref, holder)                                \
+    tether_criterion_held_only_by((ref), TETHER_HOLDER_(holder), TETHER_HERE_, \
+                                  0)
+#define TETHER_HOLDER_(holder) (holder), sizeof(*(holder)), #holder
+
+/** At most so many bytes would be lost with the object: its own, and those of
+ *  all that only it leads to. */
+#define TETHER_ASSERT_RETAINED_AT_MOST(ref, bytes) \
+    tether_criterion_retained((ref), (bytes), TETHER_HERE_, 1)
+#define TETHER_EXPECT_RETAINED_AT_MOST(ref, bytes) \
+    tether_criterion_retained((ref), (bytes), TETHER_HERE_, 0)
+
+/** The object, which is dead and in quarantine (tether_quarantine), left no
+ *  pointer behind in globals, thread-locals, closures, or blocks that these
+ *  lead to. */
+#define TETHER_ASSERT_NO_DANGLING(ref) \
+    tether_criterion_no_dangling((ref), TETHER_HERE_, 1)
+#define TETHER_EXPECT_NO_DANGLING(ref) \
+    tether_criterion_no_dangling((ref), TETHER_HERE_, 0)
 
 /** Nothing that the function allocated in this test is alive. */
 #define TETHER_ASSERT_NONE_ALIVE(function)                             \
@@ -221,6 +269,7 @@
 #ifndef TETHER_PREFIXED_ONLY
 #    define HEAP_BUDGET                 TETHER_HEAP_BUDGET
 #    define NO_LEAKS                    TETHER_NO_LEAKS
+#    define NO_LOST                     TETHER_NO_LOST
 #    define WITHIN_BUDGET               TETHER_WITHIN_BUDGET
 #    define ONE_TIME                    TETHER_ONE_TIME
 #    define WITH_PRESSURE               TETHER_WITH_PRESSURE
@@ -228,6 +277,16 @@
 #    define EXPECT_COLLECTED            TETHER_EXPECT_COLLECTED
 #    define ASSERT_ALIVE                TETHER_ASSERT_ALIVE
 #    define EXPECT_ALIVE                TETHER_EXPECT_ALIVE
+#    define ASSERT_UNREACHABLE          TETHER_ASSERT_UNREACHABLE
+#    define EXPECT_UNREACHABLE          TETHER_EXPECT_UNREACHABLE
+#    define ASSERT_NOT_HELD_BY          TETHER_ASSERT_NOT_HELD_BY
+#    define EXPECT_NOT_HELD_BY          TETHER_EXPECT_NOT_HELD_BY
+#    define ASSERT_HELD_ONLY_BY         TETHER_ASSERT_HELD_ONLY_BY
+#    define EXPECT_HELD_ONLY_BY         TETHER_EXPECT_HELD_ONLY_BY
+#    define ASSERT_RETAINED_AT_MOST     TETHER_ASSERT_RETAINED_AT_MOST
+#    define EXPECT_RETAINED_AT_MOST     TETHER_EXPECT_RETAINED_AT_MOST
+#    define ASSERT_NO_DANGLING          TETHER_ASSERT_NO_DANGLING
+#    define EXPECT_NO_DANGLING          TETHER_EXPECT_NO_DANGLING
 #    define ASSERT_NONE_ALIVE           TETHER_ASSERT_NONE_ALIVE
 #    define EXPECT_NONE_ALIVE           TETHER_EXPECT_NONE_ALIVE
 #    define ASSERT_ENQUEUED             TETHER_ASSERT_ENQUEUED
@@ -346,6 +405,22 @@ TETHER_API void tether_criterion_collected(tether_weak ref, const char *file,
                                            unsigned line, int stop);
 TETHER_API void tether_criterion_alive(tether_weak ref, const char *file,
                                        unsigned line, int stop);
+TETHER_API void tether_criterion_unreachable(tether_weak ref, const char *file,
+                                             unsigned line, int stop);
+TETHER_API void tether_criterion_not_held_by(tether_weak ref, const void *start,
+                                             size_t bytes, const char *name,
+                                             const char *file, unsigned line,
+                                             int stop) TETHER_ADDRESS_ONLY(2);
+TETHER_API void tether_criterion_held_only_by(tether_weak ref,
+                                              const void *start, size_t bytes,
+                                              const char *name,
+                                              const char *file, unsigned line,
+                                              int stop) TETHER_ADDRESS_ONLY(2);
+TETHER_API void tether_criterion_retained(tether_weak ref, size_t bytes,
+                                          const char *file, unsigned line,
+                                          int stop);
+TETHER_API void tether_criterion_no_dangling(tether_weak ref, const char *file,
+                                             unsigned line, int stop);
 TETHER_API void tether_criterion_none_alive(void (*function)(void),
                                             const char *name, const char *file,
                                             unsigned line, int stop);

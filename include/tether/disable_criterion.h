@@ -36,6 +36,22 @@ static inline void tether_off_criterion_alive(tether_weak ref, const char *file,
                                               unsigned line, int stop)
 {
 }
+static inline void tether_off_criterion_unreachable(tether_weak ref,
+                                                    const char *file,
+                                                    unsigned line, int stop)
+{
+}
+static inline void tether_off_criterion_held(tether_weak ref, const void *start,
+                                             size_t bytes, const char *name,
+                                             const char *file, unsigned line,
+                                             int stop)
+{
+}
+static inline void tether_off_criterion_retained(tether_weak ref, size_t bytes,
+                                                 const char *file,
+                                                 unsigned line, int stop)
+{
+}
 static inline void tether_off_criterion_none_alive(void (*function)(void),
                                                    const char *name,
                                                    const char *file,
@@ -110,6 +126,15 @@ TETHER_END_DECLS
 #define tether_criterion_collected(...) \
     tether_off_criterion_collected(__VA_ARGS__)
 #define tether_criterion_alive(...) tether_off_criterion_alive(__VA_ARGS__)
+#define tether_criterion_unreachable(...) \
+    tether_off_criterion_unreachable(__VA_ARGS__)
+#define tether_criterion_not_held_by(...) tether_off_criterion_held(__VA_ARGS__)
+#define tether_criterion_held_only_by(...) \
+    tether_off_criterion_held(__VA_ARGS__)
+#define tether_criterion_retained(...) \
+    tether_off_criterion_retained(__VA_ARGS__)
+#define tether_criterion_no_dangling(...) \
+    tether_off_criterion_unreachable(__VA_ARGS__)
 #define tether_criterion_none_alive(...) \
     tether_off_criterion_none_alive(__VA_ARGS__)
 #define tether_criterion_enqueued(...) \

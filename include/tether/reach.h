@@ -81,6 +81,6 @@ TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE
 #    define TETHER_DISABLE_REACH
-#    include <tether/disable.h>
+#    include <tether/disable_reach.h>
 #endif
 #endif

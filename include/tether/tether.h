@@ -11,6 +11,7 @@
 #include <tether/eventually.h>
 #include <tether/heap.h>
 #include <tether/pressure.h>
+#include <tether/reach.h>
 #include <tether/ref.h>
 #include <tether/status.h>
 #include <tether/window.h>

@@ -32,8 +32,15 @@ struct analyse_mapping {
     bool writable;
 };
 
+enum analyse_kind {
+    ANALYSE_CODE,
+    ANALYSE_DATA, /* a variable */
+    ANALYSE_TLS   /* a thread-local one: 'link' is in the TLS segment */
+};
+
 struct analyse_request {
-    uint64_t address;   /* as asked */
+    enum analyse_kind kind;
+    uint64_t address;   /* as asked; of a variable any code of its module */
     bool is_return;     /* a return address: the call is before it */
     uint32_t index;     /* order of the question */
     int mapping;        /* -1: in none */
@@ -106,21 +113,23 @@ int analyse_debug_find(Elf *elf, const char *path, const char *debug_root);
  * it carries none. */
 Elf *analyse_debug_mini(Elf *elf);
 
-/* A symbol of code. */
+/* A symbol. */
 struct analyse_symbol {
     uint64_t at, size; /* link address, bytes (0: not known) */
     const char *name;
     bool is_global;
 };
 
-/* Calls back for each symbol of code in all symbol tables of a module. Returns
- * whether static functions are among them. */
+/* Calls back for each symbol of a kind in all symbol tables of a module.
+ * Returns whether static functions are among them. */
 typedef void (*analyse_symbol_see)(const struct analyse_symbol *symbol,
                                    void *ctx);
 bool analyse_symbols_visit(const struct analyse_module *module,
-                           analyse_symbol_see see, void *ctx);
+                           enum analyse_kind kind, analyse_symbol_see see,
+                           void *ctx);
 
-/* Finds the symbols of requests (sorted by link address) in one pass. */
+/* Finds the symbols of requests (of one kind, sorted by link address) in one
+ * pass. */
 void analyse_symbols(const struct analyse_module *module,
                      struct analyse_request **requests, size_t count);
 

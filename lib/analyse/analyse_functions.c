@@ -143,7 +143,8 @@ static void module_search(struct search *search,
         module.elf && module.debug != ANALYSE_UNREADABLE &&
         !(search->again && module.debug == ANALYSE_DEBUG_SYSTEM);
     const bool has_static =
-        is_useful && analyse_symbols_visit(&module, symbol_see, search);
+        is_useful &&
+        analyse_symbols_visit(&module, ANALYSE_CODE, symbol_see, search);
     if (is_useful && module.dwarf && (search->again || !has_static))
         analyse_units_visit(analyse_units_make(module.dwarf), definition_see,
                             search);

@@ -127,17 +127,26 @@ static int mapping_find(const struct analyse_input *input, uint64_t address)
 static bool request_parse(const char *line, struct analyse_input *input)
 {
     char kind, *end;
+    uint64_t link = 0;
     kind = line[0];
-    if ((kind != 'r' && kind != 'x') || line[1] != ' ' || !line[2])
+    if (!kind || !strchr("rxdl", kind) || line[1] != ' ' || !line[2])
         return false;
-    const uint64_t address = strtoull(line + 2, &end, 16);
+    uint64_t address = strtoull(line + 2, &end, 16);
+    if (kind == 'd' || kind == 'l') {
+        link = address;
+        address = *end == ' ' ? strtoull(end + 1, &end, 16) : 0;
+    }
     if (*end != '\0' || input->requests_count >= ITEMS_MAX)
         return false;
     input->requests = analyse_grow(input->requests, input->requests_count,
                                    sizeof *input->requests);
     struct analyse_request *const request =
         &input->requests[input->requests_count];
-    *request = (struct analyse_request){ .address = address,
+    *request = (struct analyse_request){ .kind = kind == 'd'   ? ANALYSE_DATA
+                                                 : kind == 'l' ? ANALYSE_TLS
+                                                               : ANALYSE_CODE,
+                                         .address = address,
+                                         .link = link,
                                          .is_return = kind == 'r',
                                          .mapping = -1 };
     request->index = (uint32_t)input->requests_count++;

@@ -22,6 +22,8 @@ static int by_link(const void *left, const void *right)
         *(struct analyse_request *const *)left;
     const struct analyse_request *const b =
         *(struct analyse_request *const *)right;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
     return a->link < b->link ? -1 : a->link > b->link;
 }
 
@@ -66,6 +68,19 @@ static void answer_put(FILE *to, const struct analyse_request *request,
         frame_put(to, request->index, 'n', &frame, module, link);
 }
 
+/* One kind after the other; 'requests' are sorted so. */
+static void symbols_answer(const struct analyse_module *module,
+                           struct analyse_request **requests, size_t count)
+{
+    for (size_t first = 0; first < count;) {
+        size_t last = first + 1;
+        while (last < count && requests[last]->kind == requests[first]->kind)
+            last++;
+        analyse_symbols(module, requests + first, last - first);
+        first = last;
+    }
+}
+
 static void module_answer(const struct analyse_module *module,
                           struct analyse_request **requests, size_t count,
                           struct answer *answers)
@@ -78,14 +93,14 @@ static void module_answer(const struct analyse_module *module,
     for (size_t i = 0; i < count; i++) {
         struct answer *const answer = &answers[requests[i]->index];
         answer->module = module->name;
-        if (units)
+        if (units && requests[i]->kind == ANALYSE_CODE)
             answer->frames_count =
                 analyse_units_find(units, requests[i]->link, answer->frames);
         if (answer->frames_count == 0 || !answer->frames[0].function)
             symbols_needed = true;
     }
     if (symbols_needed && module->elf)
-        analyse_symbols(module, requests, count);
+        symbols_answer(module, requests, count);
     for (size_t i = 0; i < count; i++) {
         struct answer *const answer = &answers[requests[i]->index];
         if (answer->frames_count > 0 && !answer->frames[0].function)
@@ -111,11 +126,13 @@ static size_t module_requests(const struct analyse_input *input,
         if (strcmp(mapping->path, path) != 0)
             continue;
         taken[i] = true;
+        requests[count++] = request;
+        if (request->kind != ANALYSE_CODE)
+            continue;
         const uint64_t at = request->address - request->is_return;
         const uint64_t offset = at - mapping->start + mapping->offset;
         if (!analyse_module_link(module, offset, &request->link))
             request->link = offset;
-        requests[count++] = request;
     }
     return count;
 }

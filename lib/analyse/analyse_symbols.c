@@ -67,8 +67,24 @@ static Elf_Scn *section_of(Elf *elf, GElf_Word type, GElf_Shdr *header)
     return NULL;
 }
 
-static bool table_visit(Elf *elf, GElf_Word type, analyse_symbol_see see,
-                        void *ctx)
+/* Can a symbol answer this kind of question? */
+static bool symbol_fits(const GElf_Sym *entry, enum analyse_kind kind)
+{
+    const unsigned type = GELF_ST_TYPE(entry->st_info);
+    switch (kind) {
+    case ANALYSE_CODE:
+        return type == STT_FUNC || type == STT_GNU_IFUNC ||
+               (type == STT_NOTYPE && entry->st_size == 0);
+    case ANALYSE_DATA:
+        return type == STT_OBJECT && entry->st_size > 0;
+    case ANALYSE_TLS:
+        return type == STT_TLS && entry->st_size > 0;
+    }
+    return false;
+}
+
+static bool table_visit(Elf *elf, GElf_Word type, enum analyse_kind kind,
+                        analyse_symbol_see see, void *ctx)
 {
     GElf_Shdr header;
     Elf_Scn *const section = section_of(elf, type, &header);
@@ -81,9 +97,7 @@ static bool table_visit(Elf *elf, GElf_Word type, analyse_symbol_see see,
         if (!gelf_getsym(data, (int)i, &entry) || entry.st_shndx == SHN_UNDEF ||
             entry.st_shndx >= SHN_LORESERVE)
             continue;
-        const unsigned kind = GELF_ST_TYPE(entry.st_info);
-        if (kind != STT_FUNC && kind != STT_GNU_IFUNC &&
-            !(kind == STT_NOTYPE && entry.st_size == 0))
+        if (!symbol_fits(&entry, kind))
             continue;
         const struct analyse_symbol symbol = {
             .at = entry.st_value,
@@ -98,19 +112,21 @@ static bool table_visit(Elf *elf, GElf_Word type, analyse_symbol_see see,
 }
 
 bool analyse_symbols_visit(const struct analyse_module *module,
-                           analyse_symbol_see see, void *ctx)
+                           enum analyse_kind kind, analyse_symbol_see see,
+                           void *ctx)
 {
-    if (table_visit(module->elf, SHT_SYMTAB, see, ctx) ||
-        table_visit(module->debug_elf, SHT_SYMTAB, see, ctx))
+    if (table_visit(module->elf, SHT_SYMTAB, kind, see, ctx) ||
+        table_visit(module->debug_elf, SHT_SYMTAB, kind, see, ctx))
         return true;
-    const bool mini = table_visit(module->mini_elf, SHT_SYMTAB, see, ctx);
-    table_visit(module->elf, SHT_DYNSYM, see, ctx);
+    const bool mini = table_visit(module->mini_elf, SHT_SYMTAB, kind, see, ctx);
+    table_visit(module->elf, SHT_DYNSYM, kind, see, ctx);
     return mini;
 }
 
 void analyse_symbols(const struct analyse_module *module,
                      struct analyse_request **requests, size_t count)
 {
-    analyse_symbols_visit(module, symbol_offer,
-                          &(struct offering){ requests, count });
+    if (count)
+        analyse_symbols_visit(module, requests[0]->kind, symbol_offer,
+                              &(struct offering){ requests, count });
 }

@@ -40,6 +40,9 @@ struct tt_leak_facts {
     void *ctx;
     uint64_t bound;      /* .max_leaked */
     const char *written; /* 'NO_LEAKS' or '.max_leaked = KiB(1)', or NULL */
+    bool lost;           /* judge only what is lost: .max_lost */
+    bool ambiguous_lost; /* ... and what may be */
+    unsigned roots;      /* enum tether_roots; 0: all */
     /* results: */
     uint64_t bytes, blocks; /* leaked */
     uint64_t kept_blocks;   /* tether_keep, ONE_TIME */
@@ -117,6 +120,11 @@ void tt_budget_rearm(void);
 
 /* Sets the mark on the window's allocations; 0: none. False: no window. */
 bool tt_budget_stress_at(int64_t index);
+
+/* What the open window's budget says of roots (enum tether_roots, 0: all) and
+ * of objects that only dead words may lead to. */
+unsigned tt_budget_roots(void);
+bool tt_budget_ambiguous_fails(void);
 
 /* Called when a window ends that is judged, before its leaks are; filled by
  * lib/init.c. */

@@ -91,6 +91,10 @@ static void rest_take(struct merge *merge, const struct tether_budget *from)
         return;
     if (from->on_breach || budget_gives(from, "on_breach"))
         merge->to->on_breach = from->on_breach;
+    if (from->ambiguous || budget_gives(from, "ambiguous"))
+        merge->to->ambiguous = from->ambiguous;
+    if (from->roots || budget_gives(from, "roots"))
+        merge->to->roots = from->roots;
     if (from->fixtures || budget_gives(from, "fixtures"))
         merge->to->fixtures = from->fixtures;
     if (from->warm_up || budget_gives(from, "warm_up"))

@@ -19,7 +19,7 @@ static const struct {
     LIMIT(MAX_HEAP, max_heap),     LIMIT(MAX_ALLOC, max_alloc),
     LIMIT(MAX_SITE, max_site),     LIMIT(MAX_TOTAL, max_total),
     LIMIT(MAX_COUNT, max_count),   LIMIT(MIN_COUNT, min_count),
-    LIMIT(MAX_LEAKED, max_leaked),
+    LIMIT(MAX_LEAKED, max_leaked), LIMIT(MAX_LOST, max_lost),
 #undef LIMIT
 };
 
@@ -113,6 +113,9 @@ static bool item_sets(const char *item, size_t len, enum tether_limit limit)
         return strncmp(item + 1, name, name_len) == 0;
     if (limit == TETHER_MAX_LEAKED && (is_word(item, len, "NO_LEAKS") ||
                                        is_word(item, len, "TETHER_NO_LEAKS")))
+        return true;
+    if (limit == TETHER_MAX_LOST &&
+        (is_word(item, len, "NO_LOST") || is_word(item, len, "TETHER_NO_LOST")))
         return true;
     if (item_sets_in_file(item, len, name))
         return true;

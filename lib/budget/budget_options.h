@@ -84,9 +84,10 @@ bool module_is_runtime(uintptr_t pc); /* the loader, Criterion, its own */
 /* May this allocation be denied? Not the loader's, stdio's, Criterion's. */
 bool deny_is_allowed(uint32_t stack);
 
-/* Judges what leaked since 'epoch' and tells it. True: the limit broke. */
+/* Judges what leaked since 'epoch', by the budget's limits (NULL: counts only),
+ * and tells it. True: one broke. */
 bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
-                 uint64_t limit, int64_t blocks_left);
+                 int64_t blocks_left);
 
 /* The budget of the open window, or NULL. */
 const struct tether_budget *window_budget(void);

@@ -10,6 +10,8 @@
  */
 #include "budget/budget_options.h"
 
+#include <tether/check.h>
+
 #include "base/base_lock.h"
 #include "base/base_mem.h"
 #include "base/base_text.h"
@@ -215,7 +217,7 @@ tether_status tether_budget_begin(struct tether_budget *budget)
 static void end_judge(struct budget_state *state,
                       const struct tt_numbers *numbers)
 {
-    uint64_t least, leaked_max;
+    uint64_t least;
     if (tether_budget_get(state->budget, TETHER_MIN_COUNT, &least) &&
         (uint64_t)numbers->total_count < least) {
         state->broken = true;
@@ -225,9 +227,7 @@ static void end_judge(struct budget_state *state,
         breach_tell(state, &facts);
     }
     if (window_budget() != state->budget &&
-        tether_budget_get(state->budget, TETHER_MAX_LEAKED, &leaked_max) &&
-        leaks_judge(state->budget, state->scope.epoch, leaked_max,
-                    numbers->live_blocks))
+        leaks_judge(state->budget, state->scope.epoch, numbers->live_blocks))
         state->broken = true;
 }
 
@@ -242,6 +242,7 @@ static void result_keep(struct tether_budget *budget,
 
 tether_status tether_budget_end(struct tether_budget *budget)
 {
+    TETHER_KEEP_REGISTERS();
     struct tt_numbers numbers;
     budget_validate("tether_budget_end", budget);
     struct budget_state *const state = state_of(budget);

@@ -7,6 +7,8 @@
  */
 #include "budget/budget_options.h"
 
+#include <tether/check.h>
+
 #include "base/base_text.h"
 #include "budget/budget_profile.h"
 #include "os/os.h"
@@ -159,32 +161,60 @@ const char *tether_window_blind(void)
     return window.open ? window.blind : NULL;
 }
 
-bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
-                 uint64_t limit, int64_t blocks_left)
+unsigned tt_budget_roots(void)
+{
+    return window.open && window.budget ? window.budget->roots : 0;
+}
+
+bool tt_budget_ambiguous_fails(void)
+{
+    return window.open && window.budget &&
+           window.budget->ambiguous == TETHER_FAIL;
+}
+
+/* Judges by one limit. */
+static bool leaks_judge_by(const struct tether_budget *budget,
+                           enum tether_limit limit, struct tt_leak_facts *facts)
 {
     char written[QUOTE_BYTES];
     struct tt_text text;
-    struct tt_leak_facts facts = { .epoch = epoch, .bound = limit };
-    if (blocks_left <= 0 || !tt_budget_words.leak)
-        return false;
-    if (budget)
-        facts.written =
-            budget_quote(budget, TETHER_MAX_LEAKED, written, sizeof written);
-    tt_text_make(&text);
-    const bool broken = tt_budget_words.leak(&facts, &text);
-    tt_text_end(&text);
-    if (window.budget == budget)
-        tt_board_leaked(facts.bytes);
-    struct tether_failure failure = { .kind = TETHER_FAILURE_LEAK,
-                                      .message = text.data };
+    struct tether_failure failure = { .kind = TETHER_FAILURE_LEAK };
+    facts->bound = UINT64_MAX;
+    facts->lost = limit == TETHER_MAX_LOST;
     if (budget) {
+        facts->written = budget_quote(budget, limit, written, sizeof written);
+        facts->roots = budget->roots;
+        facts->ambiguous_lost = budget->ambiguous == TETHER_FAIL;
         failure.file = budget->file;
         failure.line = budget->line;
+        if (!tether_budget_get(budget, limit, &facts->bound))
+            facts->bound = UINT64_MAX;
     }
+    tt_text_make(&text);
+    const bool broken = tt_budget_words.leak(facts, &text);
+    tt_text_end(&text);
+    failure.message = text.data;
     if (broken)
         tt_failure_tell(&failure);
     tt_text_drop(&text);
     return broken;
+}
+
+/* What is lost has leaked too: one failure tells both. */
+bool leaks_judge(const struct tether_budget *budget, uint32_t epoch,
+                 int64_t blocks_left)
+{
+    struct tt_leak_facts facts = { .epoch = epoch };
+    if (blocks_left <= 0 || !tt_budget_words.leak)
+        return false;
+    const bool broken = leaks_judge_by(budget, TETHER_MAX_LEAKED, &facts);
+    if (window.budget == budget)
+        tt_board_leaked(facts.bytes);
+    if (broken || facts.blocks == 0 || !budget ||
+        !tether_budget_get(budget, TETHER_MAX_LOST, NULL))
+        return broken;
+    struct tt_leak_facts lost = { .epoch = epoch };
+    return leaks_judge_by(budget, TETHER_MAX_LOST, &lost);
 }
 
 /* LeakSanitizer's own verdict comes when the process ends, where a test
@@ -203,13 +233,11 @@ static void lost_judge(void)
 static void window_judge(void)
 {
     struct tt_numbers numbers;
-    uint64_t limit = UINT64_MAX;
     tt_scope_numbers(&window.scope, &numbers);
+    leaks_judge(window.budget, window.scope.epoch, numbers.live_blocks);
     if (!window.budget ||
-        !tether_budget_get(window.budget, TETHER_MAX_LEAKED, &limit))
-        limit = UINT64_MAX;
-    leaks_judge(window.budget, window.scope.epoch, limit, numbers.live_blocks);
-    if (limit == UINT64_MAX)
+        (!tether_budget_get(window.budget, TETHER_MAX_LEAKED, NULL) &&
+         !tether_budget_get(window.budget, TETHER_MAX_LOST, NULL)))
         lost_judge();
 }
 
@@ -223,6 +251,7 @@ static void window_profile(void)
 
 tether_status tether_window_end(unsigned checks)
 {
+    TETHER_KEEP_REGISTERS();
     if (!window.open)
         return TETHER_NOT_FOUND;
     tt_enter();

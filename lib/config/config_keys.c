@@ -19,6 +19,7 @@ const struct config_key config_keys[] = {
     LIMIT("max-count", CONFIG_COUNT, TETHER_MAX_COUNT),
     LIMIT("min-count", CONFIG_COUNT, TETHER_MIN_COUNT),
     LIMIT("max-leaked", CONFIG_SIZE, TETHER_MAX_LEAKED),
+    LIMIT("max-lost", CONFIG_SIZE, TETHER_MAX_LOST),
     { "on-breach", NULL, CONFIG_WORD, -1, "go-on stop deny" },
     { "fixtures", NULL, CONFIG_WORD, -1, "no yes" },
     { "file", "suppress", CONFIG_PATH, -1, NULL },

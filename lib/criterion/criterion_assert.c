@@ -6,7 +6,9 @@
 #include "criterion_plug.h"
 
 /* Every assertion is a safe place to find scopes that a longjmp skipped. */
-#define ASSERTION_BEGIN() tt_scopes_sweep(__builtin_frame_address(0))
+#define ASSERTION_BEGIN()    \
+    TETHER_KEEP_REGISTERS(); \
+    tt_scopes_sweep(__builtin_frame_address(0))
 
 static void assert_done(enum tether_outcome outcome,
                         const struct tether_message *why, const char *file,
@@ -41,6 +43,60 @@ void tether_criterion_alive(tether_weak ref, const char *file, unsigned line,
     ASSERTION_BEGIN();
     if (!tt_plug.off)
         assert_done(tether_check_alive(ref, &why), &why, file, line, stop);
+}
+
+void tether_criterion_unreachable(tether_weak ref, const char *file,
+                                  unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    if (!tt_plug.off)
+        assert_done(tether_check_unreachable(ref, &why), &why, file, line,
+                    stop);
+}
+
+void tether_criterion_not_held_by(tether_weak ref, const void *start,
+                                  size_t bytes, const char *name,
+                                  const char *file, unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    const struct tether_holder holder = { start, bytes, name };
+    if (!tt_plug.off)
+        assert_done(tether_check_not_held_by(ref, &holder, &why), &why, file,
+                    line, stop);
+}
+
+void tether_criterion_held_only_by(tether_weak ref, const void *start,
+                                   size_t bytes, const char *name,
+                                   const char *file, unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    const struct tether_holder holder = { start, bytes, name };
+    if (!tt_plug.off)
+        assert_done(tether_check_held_only_by(ref, &holder, &why), &why, file,
+                    line, stop);
+}
+
+void tether_criterion_retained(tether_weak ref, size_t bytes, const char *file,
+                               unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    if (!tt_plug.off)
+        assert_done(tether_check_retained(ref, bytes, &why), &why, file, line,
+                    stop);
+}
+
+void tether_criterion_no_dangling(tether_weak ref, const char *file,
+                                  unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    if (!tt_plug.off)
+        assert_done(tether_check_no_dangling(ref, &why), &why, file, line,
+                    stop);
 }
 
 void tether_criterion_none_alive(void (*function)(void), const char *name,

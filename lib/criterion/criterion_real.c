@@ -46,6 +46,7 @@ EXPORT void criterion_internal_test_setup(void)
 
 EXPORT void criterion_internal_test_main(void (*body)(void))
 {
+    TETHER_KEEP_REGISTERS();
     tether_criterion_main(body);
 }
 

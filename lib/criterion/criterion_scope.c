@@ -146,6 +146,7 @@ uint64_t tether_scope_one_time(void)
 
 void tether_scope_end(struct tether_scope *scope)
 {
+    TETHER_KEEP_REGISTERS();
     struct open_scope *open, *youngest;
     if (scope->number == ONE_TIME_NUMBER) {
         tether_one_time_end();

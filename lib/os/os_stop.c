@@ -3,9 +3,9 @@
  * Stops all other threads, unseen by them: a tracer, which is a process of
  * its own that shares this one's memory (a thread may not trace its own
  * group), seizes and interrupts them, reads their registers, and lets them go
- * when it is told. A seized thread gets no signal, a system call that was
- * interrupted is restarted by the kernel (epoll_wait alone is not), and when
- * the tracer dies the kernel lets them go.
+ * when it is told. A seized thread gets no signal; a system call that was
+ * interrupted is restarted by the kernel or, where it would not be, by us; and
+ * when the tracer dies the kernel lets them go.
  *
  * Where a debugger is the tracer already, or the system forbids it, threads
  * are asked by a signal instead (os_stop_signal.c).
@@ -29,12 +29,13 @@
 #include "base/base_text.h"
 #include "os/os.h"
 
-#define STACK_BYTES ((size_t)64 * 1024)
-#define WITHIN_MS   1000
-#define SLICE_NS    ((int64_t)20000000)
-#define YIELDS      30    /* before the first nap */
-#define NAP_NS      20000 /* grows to: */
-#define NAP_NS_MAX  1000000
+#define STACK_BYTES   ((size_t)64 * 1024)
+#define WITHIN_MS     1000
+#define SLICE_NS      ((int64_t)20000000)
+#define YIELDS        30    /* before the first nap */
+#define NAP_NS        20000 /* grows to: */
+#define SYSCALL_BYTES 2     /* of the instruction */
+#define NAP_NS_MAX    1000000
 
 enum {
     STATE_MADE,    /* the tracer waits for its permission */
@@ -102,7 +103,36 @@ static TT_OTHER_STACK void thread_seize(struct tt_stop *stop, pid_t id)
     }
 }
 
+/* Calls that the kernel ends with EINTR when their thread is stopped, and does
+ * not begin again as it does with all others. They have done nothing then. */
+static TT_OTHER_STACK bool call_ends_early(unsigned long number)
+{
+    static const unsigned short calls[] = {
+        SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2,    SYS_io_getevents,
+        SYS_msgrcv,     SYS_msgsnd,      SYS_semop,           SYS_semtimedop,
+        SYS_read,       SYS_readv,       SYS_rt_sigtimedwait, SYS_recvfrom,
+        SYS_recvmsg,    SYS_recvmmsg,    SYS_write,           SYS_writev,
+        SYS_sendto,     SYS_sendmsg,     SYS_accept,          SYS_accept4,
+    };
+    for (size_t i = 0; i < TT_COUNT(calls); i++)
+        if (calls[i] == number)
+            return true;
+    return false;
+}
+
 #if defined(__x86_64__)
+/* Such a call begins anew: the thread goes back to the instruction. */
+static TT_OTHER_STACK void call_again(const struct tt_stopped *thread,
+                                      struct user_regs_struct *regs)
+{
+    if (thread->signal || (long)regs->rax != -EINTR ||
+        !call_ends_early(regs->orig_rax))
+        return;
+    regs->rax = regs->orig_rax;
+    regs->rip -= SYSCALL_BYTES;
+    TT_CALL(SYS_ptrace, PTRACE_SETREGS, thread->id, 0, regs);
+}
+
 static TT_OTHER_STACK void registers_keep(struct tt_stopped *thread)
 {
     struct user_regs_struct regs;
@@ -117,6 +147,7 @@ static TT_OTHER_STACK void registers_keep(struct tt_stopped *thread)
     memcpy(thread->registers, values, sizeof values);
     thread->thread_pointer = regs.fs_base;
     thread->stopped = true;
+    call_again(thread, &regs);
 }
 #else
 #    error "lib/os/os_stop.c needs this processor's registers"

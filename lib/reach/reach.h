@@ -4,11 +4,11 @@
 /*
  * Snapshots and what they tell, as the layers above see them.
  *
- *     struct tt_asker asker = ...;
- *     struct tt_snap *reach = tt_reach_take(&asker, TT_ROOTS_ALL, &why);
- *     tt_reach_ask(reach, questions, 1);
- *     ... tt_reach_hops(reach, &questions[0]) ...
- *     tt_reach_drop(reach);
+ *     void *const frame = __builtin_frame_address(0);
+ *     struct tt_snap *snap = tt_reach_take(frame, TT_ROOTS_ALL, &why);
+ *     tt_reach_ask(snap, questions, 1, &why);
+ *     ... tt_reach_section(snap, TT_RECORD_HOPS, &count) ...
+ *     tt_reach_drop(snap);
  *
  * Not inside malloc or free: taking a snapshot asks the loader for its
  * modules.
@@ -28,8 +28,16 @@ struct tt_asker {
     bool registers_known;
 };
 
-/* Fills it, given __builtin_frame_address(0) of the public function. */
-void tt_asker_here(struct tt_asker *asker, void *frame);
+/* What layers above hold: filled by lib/init.c, before the first snapshot. */
+struct tt_reach_more {
+    /* Around the stop, so that the snapshot child finds all whole. */
+    void (*lock)(void);
+    void (*unlock)(void);
+    /* Does anything hold this block, which has references? NULL: nothing, else
+     * what, a constant. Called in the child. */
+    const char *(*holds)(const void *block);
+};
+extern struct tt_reach_more tt_reach_more;
 
 /* All live blocks, by how they are reached. */
 struct tt_reach_totals {
@@ -43,38 +51,39 @@ struct tt_reach_totals {
 
 struct tt_snap;
 
-/* Takes a snapshot and marks. 'roots' are bits 1 << TT_ROOT_...: what counts
+/* Takes a snapshot and marks. 'frame' is __builtin_frame_address(0) of the
+ * public function, which calls TETHER_KEEP_REGISTERS; the asker is its first
+ * caller outside of Tether. 'roots' are bits 1 << TT_ROOT_...: what counts
  * as a holder. Returns NULL when it could not be had: *why (a constant) says
  * what stood in the way. */
-struct tt_snap *tt_reach_take(const struct tt_asker *asker, uint32_t roots,
-                              const char **why);
-void tt_reach_drop(struct tt_snap *reach);
+struct tt_snap *tt_reach_take(void *frame, uint32_t roots, const char **why);
+void tt_reach_drop(struct tt_snap *snap);
 
-const struct tt_reach_totals *tt_reach_totals(const struct tt_snap *reach);
+const struct tt_reach_totals *tt_reach_totals(const struct tt_snap *snap);
 
 /* All live blocks, lowest address first. Valid until the next question. */
-const struct tt_record_block *tt_reach_blocks(const struct tt_snap *reach,
+const struct tt_record_block *tt_reach_blocks(const struct tt_snap *snap,
                                               size_t *count);
 
 /* The one that holds 'address', or NULL. */
-const struct tt_record_block *tt_reach_block(const struct tt_snap *reach,
+const struct tt_record_block *tt_reach_block(const struct tt_snap *snap,
                                              uint64_t address);
 
 /* Answers questions, at most TT_REACH_QUESTIONS: fills their results. False:
  * the child crashed or took too long; *why as above. */
 #define TT_REACH_QUESTIONS 16
-bool tt_reach_ask(struct tt_snap *reach, struct tt_record_question *questions,
+bool tt_reach_ask(struct tt_snap *snap, struct tt_record_question *questions,
                   size_t count, const char **why);
 
 /* A string for a question. */
-uint32_t tt_reach_name(struct tt_snap *reach, const char *name);
+uint32_t tt_reach_name(struct tt_snap *snap, const char *name);
 
 /* A section of the record, and how many items it has. */
-const void *tt_reach_section(const struct tt_snap *reach,
+const void *tt_reach_section(const struct tt_snap *snap,
                              enum tt_record_section kind, size_t *count);
 
 /* The descriptors for tether-analyse: memory and record. False: the memory of
  * the snapshot cannot be opened. */
-bool tt_reach_fds(struct tt_snap *reach, int fds[2]);
+bool tt_reach_fds(struct tt_snap *snap, int fds[2]);
 
 #endif

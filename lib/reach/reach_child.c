@@ -37,7 +37,9 @@ static struct tt_record_range range(uint64_t start, uint64_t end)
 static struct reach_filter filter_of(const struct tt_record_question *question)
 {
     struct reach_filter filter = { .kinds = question->roots,
-                                   .target = question->target };
+                                   .target = question->own_counts
+                                                 ? 0
+                                                 : question->target };
     if (question->kind == TT_QUESTION_FROM)
         filter.only = range(question->only_start, question->only_end);
     if (question->kind == TT_QUESTION_BESIDE)
@@ -69,6 +71,7 @@ static bool path_add(struct reach_state *state, struct answers *answers,
         found ? reach_search_path(&search, question->target, hops, HOPS_MAX)
               : 0;
     reach_search_end(&search);
+    question->own_seen |= search.own_seen;
     for (size_t i = 0; i < count; i++) {
         struct tt_record_hop *const hop = reach_array_add(&answers->hops);
         if (hop)
@@ -231,6 +234,8 @@ int reach_child_main(void *ctx)
     struct reach_state *const state = ctx;
     struct reach_desk *const desk = state->desk;
     tt_heap_unlock();
+    if (tt_reach_more.unlock)
+        tt_reach_more.unlock();
     desk_done(desk, world_mark(state));
     for (;;) {
         const uint32_t now = atomic_load(&desk->state);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks that are meant to stay are roots: whatever they hold stays with
- * them. A small block with flags says so in its shadow byte, so that only
- * those, and the few big ones, have their headers read.
+ * Blocks that are meant to stay are roots, and those that something above
+ * holds (soft references): whatever they hold stays with them. A small block
+ * with flags says so in its shadow byte, so that only those, and the few big
+ * ones, have their headers read.
  */
 #include "reach/reach_inside.h"
 
@@ -18,8 +19,12 @@ static void kept_add(struct reach_state *state, uintptr_t address)
 {
     struct tt_block block;
     uint8_t kind;
-    if (!block_at((const void *)address, &block, &kind) ||
-        !(block.flags & TT_BLOCK_KEEP))
+    const char *holder = NULL;
+    if (!block_at((const void *)address, &block, &kind))
+        return;
+    if (block.flags & TT_BLOCK_REF && tt_reach_more.holds)
+        holder = tt_reach_more.holds((const void *)address);
+    if (!holder && !(block.flags & TT_BLOCK_KEEP))
         return;
     struct tt_record_root *const root = reach_array_add(&state->roots);
     if (root)
@@ -28,12 +33,14 @@ static void kept_add(struct reach_state *state, uintptr_t address)
                                          .module = -1,
                                          .start = address,
                                          .end = address + block.size };
+    if (root && holder)
+        root->name = reach_text_add(state, holder, strlen(holder));
 }
 
 static void region_look(struct reach_state *state, uint32_t index)
 {
-    const struct region *const region = region_table[index];
     const uintptr_t first = (uintptr_t)index << REGION_SHIFT;
+    const struct region *const region = region_of(first);
     for (size_t byte = 0; byte < SHADOW_BYTES; byte += 8) {
         uint64_t eight;
         memcpy(&eight, &region->shadow[byte], 8);

@@ -85,9 +85,8 @@ TT_INLINE void word_take(struct reach_mark *mark)
 
 TT_INLINE void word_put(struct reach_mark *mark, uintptr_t word)
 {
-    const size_t index = word >> REGION_SHIFT;
-    struct region *region;
-    if (index >= REGIONS_MAX || !(region = region_table[index]))
+    struct region *const region = region_of(word);
+    if (TT_LIKELY(!region))
         return;
     __builtin_prefetch(shadow_of(region, word), 1);
     __builtin_prefetch((const char *)word - HEADER_BYTES);
@@ -216,7 +215,8 @@ void reach_mark_clear(void)
     size_t count;
     uint32_t *const index = regions_sorted(&count);
     for (size_t i = 0; i < count; i++) {
-        struct region *const region = region_table[index[i]];
+        struct region *const region =
+            region_of((uintptr_t)index[i] << REGION_SHIFT);
         for (size_t byte = 0; byte < SHADOW_BYTES; byte += 8) {
             uint64_t eight;
             memcpy(&eight, &region->shadow[byte], 8);

@@ -171,7 +171,8 @@ struct tt_record_root {
     uint32_t kind;
     int32_t thread; /* index in THREADS, or -1 */
     int32_t module; /* index in MODULES, or -1 */
-    uint32_t name;  /* text; REGION: the expression that was added */
+    uint32_t name;  /* text; REGION: the expression that was added. KEPT: what
+                       holds the block ('soft reference'), or empty */
     uint64_t start, end;
     uint64_t what; /* KEY: the key. CLOSURE: the function that it calls
                       (address). TLS: the loader's module number */
@@ -216,7 +217,11 @@ struct tt_record_question {
                                 included; 0: not counted */
     uint64_t retained_blocks;
     uint32_t want_retained; /* not 0: it is to be counted */
+    uint32_t own_seen;      /* the child: such a variable was seen, and did not
+                               count */
     uint32_t pad;
+    uint32_t own_counts; /* not 0: a variable of the asker's that points
+                            directly to the target is a holder too */
 };
 
 /* One step of the child's path. The first hop's slot is in a root, each

@@ -26,14 +26,13 @@ static struct {
     struct reach_array entries;
 } regions = { .entries.size = sizeof(struct region_entry) };
 
-tether_status reach_region_add(const void *start, size_t bytes,
-                               const char *name, uintptr_t made)
+tether_status reach_region_add(uintptr_t start, size_t bytes, const char *name,
+                               uintptr_t made)
 {
     tt_lock_take(&regions.lock);
     struct region_entry *const entry = reach_array_add(&regions.entries);
     if (entry)
-        *entry = (struct region_entry){ (uintptr_t)start,
-                                        (uintptr_t)start + bytes, name, made };
+        *entry = (struct region_entry){ start, start + bytes, name, made };
     tt_lock_give(&regions.lock);
     return entry ? TETHER_OK : TETHER_NO_MEMORY;
 }
@@ -50,10 +49,10 @@ static bool region_cut(uintptr_t start, uintptr_t end)
     return false;
 }
 
-tether_status reach_region_remove(const void *start, size_t bytes)
+tether_status reach_region_remove(uintptr_t start, size_t bytes)
 {
     tt_lock_take(&regions.lock);
-    const bool found = region_cut((uintptr_t)start, (uintptr_t)start + bytes);
+    const bool found = region_cut(start, start + bytes);
     tt_lock_give(&regions.lock);
     return found ? TETHER_OK : TETHER_NOT_FOUND;
 }
@@ -64,7 +63,7 @@ tether_status tether_root_add_at(const void *start, size_t bytes,
     if (!start)
         tt_die("tether_root_add", "the start is NULL; pass the first word of "
                                   "the memory that holds pointers");
-    return reach_region_add(start, bytes, name,
+    return reach_region_add((uintptr_t)start, bytes, name,
                             (uintptr_t)__builtin_return_address(0));
 }
 
@@ -76,7 +75,7 @@ tether_status tether_root_add(const void *start, size_t bytes)
 
 tether_status tether_root_remove(const void *start, size_t bytes)
 {
-    return reach_region_remove(start, bytes);
+    return reach_region_remove((uintptr_t)start, bytes);
 }
 
 void reach_regions_gather(struct reach_state *state)

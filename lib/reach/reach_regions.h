@@ -7,8 +7,8 @@
 #include <tether/status.h>
 
 /* 'name' lives as long as the process; 'made' is a return address. */
-tether_status reach_region_add(const void *start, size_t bytes,
-                               const char *name, uintptr_t made);
-tether_status reach_region_remove(const void *start, size_t bytes);
+tether_status reach_region_add(uintptr_t start, size_t bytes, const char *name,
+                               uintptr_t made);
+tether_status reach_region_remove(uintptr_t start, size_t bytes);
 
 #endif

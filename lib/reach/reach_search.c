@@ -81,8 +81,10 @@ static void word_follow(struct reach_search *search, uintptr_t word,
     if (entry->block || (slot && !slot_counts(search, slot)))
         return;
     const struct tt_record_root *const roots = search->state->roots.items;
-    if (is_own(search, root >= 0 ? &roots[root] : NULL, slot, block))
+    if (is_own(search, root >= 0 ? &roots[root] : NULL, slot, block)) {
+        search->own_seen = true;
         return;
+    }
     if (search->tail * sizeof *search->queue >= search->queue_bytes) {
         search->broken = true;
         return;

@@ -25,8 +25,9 @@ struct reach_search {
     size_t mask, used;
     uintptr_t *queue;
     size_t head, tail, queue_bytes, table_bytes;
-    size_t root; /* the next to scan */
-    bool broken; /* no memory */
+    size_t root;   /* the next to scan */
+    bool broken;   /* no memory */
+    bool own_seen; /* a word of the asker's that did not count */
 };
 
 /* 'blocks' is how many there are. False: no memory. */

@@ -20,9 +20,11 @@
 #include "os/os_call.h"
 #include "os/os_layout.h"
 #include "stack/stack.h"
+#include "stack/stack_machine.h"
 
-#define WITHIN_MS 20000 /* for a mark, for an answer */
-#define SLICE_NS  ((int64_t)5000000)
+#define WITHIN_MS   20000 /* for a mark, for an answer */
+#define ASKER_DEPTH 16    /* frames of ours at most */
+#define SLICE_NS    ((int64_t)5000000)
 
 /* A snapshot. */
 struct tt_snap {
@@ -33,10 +35,42 @@ struct tt_snap {
     size_t record_bytes;
 };
 
-void tt_asker_here(struct tt_asker *asker, void *frame)
+struct tt_reach_more tt_reach_more;
+
+static bool is_tool(const struct reach_state *state, uintptr_t pc)
 {
-    memset(asker, 0, sizeof *asker);
-    tt_stack_bounds(frame, &asker->low, &asker->high);
+    const struct tt_record_module *const modules = state->modules.items;
+    for (size_t i = 0; i < state->modules.count; i++)
+        if (pc >= modules[i].start && pc < modules[i].end)
+            return modules[i].flags & TT_MODULE_TOOL;
+    return false;
+}
+
+/* What the caller had in its registers is in the frame of the outermost of
+ * our functions, which keeps it there. */
+static void registers_find(struct tt_asker *asker)
+{
+    static const unsigned char saved[] = TT_MACHINE_SAVED;
+    for (size_t i = 0; i < TT_COUNT(saved); i++)
+        asker->registers[saved[i]] = *(
+            const uintptr_t *)(asker->low + (uintptr_t)TT_MACHINE_SAVED_OFF(i));
+    asker->registers_known = true;
+}
+
+/* The first caller outside of Tether. */
+static void asker_find(struct reach_state *state, void *frame)
+{
+    struct tt_call calls[ASKER_DEPTH];
+    const unsigned count = tt_stack_calls(frame, calls, ASKER_DEPTH);
+    unsigned inner = 0;
+    while (inner + 1 < count && is_tool(state, calls[inner].returns - 1))
+        inner++;
+    if (count == 0)
+        return;
+    state->from.low = calls[inner].cfa;
+    state->from.high =
+        inner + 1 < count ? calls[inner + 1].cfa : calls[inner].cfa;
+    registers_find(&state->from);
 }
 
 static bool desk_make(struct reach_state *state)
@@ -53,11 +87,9 @@ static bool desk_make(struct reach_state *state)
     return state->record_fd >= 0;
 }
 
-static bool state_make(struct reach_state *state, const struct tt_asker *asker,
-                       uint32_t kinds)
+static bool state_make(struct reach_state *state, void *frame, uint32_t kinds)
 {
     state->process = getpid();
-    state->from = *asker;
     state->kinds = kinds;
     const char *const verbose = tt_os_env("TETHER_VERBOSE");
     state->verbose = verbose && strcmp(verbose, "0") != 0;
@@ -68,13 +100,18 @@ static bool state_make(struct reach_state *state, const struct tt_asker *asker,
     state->roots.size = sizeof(struct tt_record_root);
     tt_text_make(&state->text);
     tt_os_layout();
-    return desk_make(state) && reach_modules_gather(state);
+    if (!desk_make(state) || !reach_modules_gather(state))
+        return false;
+    asker_find(state, frame);
+    return true;
 }
 
 /* The clone, and nothing else, happens while the world stands. */
 static bool child_make(struct tt_snap *snap)
 {
     struct reach_state *const state = &snap->state;
+    if (tt_reach_more.lock)
+        tt_reach_more.lock();
     tt_heap_lock();
     reach_regions_lock();
     reach_closures_lock();
@@ -92,6 +129,8 @@ static bool child_make(struct tt_snap *snap)
     reach_closures_unlock();
     reach_regions_unlock();
     tt_heap_unlock();
+    if (tt_reach_more.unlock)
+        tt_reach_more.unlock();
     return stopped && snap->child > 0;
 }
 
@@ -131,8 +170,7 @@ static bool record_map(struct tt_snap *snap, const char **why)
     return snap->record != NULL;
 }
 
-struct tt_snap *tt_reach_take(const struct tt_asker *asker, uint32_t roots,
-                              const char **why)
+struct tt_snap *tt_reach_take(void *frame, uint32_t roots, const char **why)
 {
     const int before = errno;
     struct tt_snap *const snap = tt_map(sizeof *snap);
@@ -140,7 +178,7 @@ struct tt_snap *tt_reach_take(const struct tt_asker *asker, uint32_t roots,
     if (!snap)
         return NULL;
     snap->memory_fd = -1;
-    bool good = state_make(&snap->state, asker, roots);
+    bool good = state_make(&snap->state, frame, roots);
     if (good) {
         *why = "the system refused a copy of the process (clone)";
         good =

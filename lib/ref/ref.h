@@ -81,6 +81,7 @@ struct tt_ref_about {
     const char *file; /* where the reference was made, "" if unknown */
     unsigned line;
     bool alive;
+    bool quarantined;               /* it goes, or went, into quarantine */
     bool enqueued;                  /* its record entered its queue */
     uint64_t order;                 /* if so: its queue's nth, from 1 */
     tether_queue *queue;            /* where its record goes, or NULL */
@@ -169,6 +170,9 @@ size_t tt_ref_bytes(void);
 /* Checks the invariants of slots, table, chains and queues, with all of them
  * locked. Returns NULL, or the sentence that does not hold. */
 const char *tt_ref_check(void);
+
+/* For tt_reach_more. */
+const char *tt_ref_holds(const void *block);
 
 /* For the fork handlers: all locks of this part. Taken before those of the
  * layers below. */

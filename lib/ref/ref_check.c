@@ -47,6 +47,11 @@ void tt_ref_unlock(void)
         tt_shard_give(&tt_shards[i].lock);
 }
 
+const char *tt_ref_holds(const void *block)
+{
+    return tt_soft_of(block) ? "soft reference" : NULL;
+}
+
 size_t tt_ref_count(void)
 {
     size_t count = 0;

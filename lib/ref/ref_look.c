@@ -35,6 +35,7 @@ void tt_ref_about(const char *call, uint64_t bits, struct tt_ref_about *about)
         .file = place->file,
         .line = place->line,
         .alive = !(state & SLOT_DEAD),
+        .quarantined = state & SLOT_KEEP,
         .enqueued = state & SLOT_ENQUEUED,
         .order = slot->entry ? slot->entry->order : 0,
         .queue = slot->entry ? tt_queue_handle(slot->entry) : NULL,

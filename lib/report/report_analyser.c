@@ -192,3 +192,8 @@ uint64_t tt_field_number(struct tt_field field, int base)
     memcpy(digits, field.start, TT_MIN(field.len, sizeof digits - 1));
     return strtoull(digits, NULL, base);
 }
+
+bool tt_field_is(struct tt_field field, const char *text)
+{
+    return field.len == strlen(text) && !memcmp(field.start, text, field.len);
+}

@@ -36,4 +36,7 @@ size_t tt_fields_split(const char *line, size_t len, struct tt_field *fields,
 
 uint64_t tt_field_number(struct tt_field field, int base);
 
+/* Is this the field's text? */
+bool tt_field_is(struct tt_field field, const char *text);
+
 #endif

@@ -38,6 +38,7 @@ static const struct limit_words {
     [TETHER_MAX_COUNT] = { "max_count", NULL, false },
     [TETHER_MIN_COUNT] = { "min_count", NULL, false },
     [TETHER_MAX_LEAKED] = { "max_leaked", "leaked", true },
+    [TETHER_MAX_LOST] = { "max_lost", "lost", true },
 };
 
 /* A size that does not read like the bound: 8 MiB + 1 is no '8.0 MiB'. */

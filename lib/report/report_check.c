@@ -23,6 +23,7 @@
 #include "ref/ref_soft.h"
 #include "report/report.h"
 #include "report/report_check.h"
+#include "report/report_reach.h"
 #include "report/report_stack.h"
 #include "stack/stack.h"
 
@@ -94,6 +95,7 @@ void tt_check_caller_lines(struct tt_text *text,
 enum tether_outcome tether_check_collected(tether_weak ref,
                                            struct tether_message *why)
 {
+    TETHER_KEEP_REGISTERS();
     static const char call[] = "tether_check_collected";
     struct tt_ref_about about;
     struct tt_text text;
@@ -116,8 +118,11 @@ enum tether_outcome tether_check_collected(tether_weak ref,
     tt_leave();
     tt_check_holder_lines(&text, &about);
     tt_enter();
-    tt_check_collection(&text, &did);
     const struct ref_place *const soft = tt_soft_of(about.base);
+    bool lost = false;
+    if (!about.domain && !soft)
+        lost = tt_holder_tell(&text, __builtin_frame_address(0), &about);
+    tt_check_collection(&text, &did);
     if (soft) {
         const char *const slash = strrchr(soft->file, '/');
         tt_text_add(&text,
@@ -125,7 +130,7 @@ enum tether_outcome tether_check_collected(tether_weak ref,
                     "tether_pressure would clear that\n",
                     slash ? slash + 1 : soft->file, soft->line);
     }
-    if (!soft && !about.domain)
+    if (!soft && !about.domain && !lost)
         tt_text_add(&text, "nothing has freed it yet; if another thread will, "
                            "wait with\nASSERT_EVENTUALLY_COLLECTED\n");
     tt_check_end(&text);

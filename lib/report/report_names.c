@@ -24,6 +24,14 @@
 #define FUNCTION_MAX 200
 #define BUCKETS      4096
 #define QUESTION_MAX 20000
+#define KEY_VARIABLE ((uintptr_t)1 << 63) /* no address of code */
+
+/* A question that is put: what it is remembered by, and its line. */
+struct asked {
+    uintptr_t key;
+    char kind; /* as the analyser has it: r, d, l */
+    uint64_t link;
+};
 
 struct known {
     struct known *next;
@@ -140,19 +148,19 @@ static enum tt_name_kind kind_of(char letter)
 }
 
 /* 'f INDEX KIND FUNCTION PATH LINE MODULE OFFSET' */
-static void frame_take(const struct tt_field *fields, const uintptr_t *asked,
+static void frame_take(const struct tt_field *fields, const struct asked *asked,
                        size_t count)
 {
     const uint64_t index = tt_field_number(fields[1], 10);
     if (index >= count || fields[2].len != 1)
         return;
-    struct known *known = known_find(asked[index]);
+    struct known *known = known_find(asked[index].key);
     struct tt_name *const name = tt_mem_take(sizeof *name);
     if (!known)
-        known = known_make(asked[index]);
+        known = known_make(asked[index].key);
     if (!known || !name)
         return;
-    name->address = asked[index];
+    name->address = asked[index].key;
     name->kind = kind_of(fields[2].start[0]);
     name->inlined = fields[2].start[0] == 'i';
     if (fields[3].len)
@@ -172,7 +180,7 @@ static void frame_take(const struct tt_field *fields, const uintptr_t *asked,
     known->last = name;
 }
 
-static void answer_take(const struct tt_text *answer, const uintptr_t *asked,
+static void answer_take(const struct tt_text *answer, const struct asked *asked,
                         size_t count)
 {
     const char *at = answer->data;
@@ -191,14 +199,24 @@ static void answer_take(const struct tt_text *answer, const uintptr_t *asked,
 
 /* ---- the question ---- */
 
-static void ask(const struct tt_text *maps, const uintptr_t *asked,
+static void question_line(struct tt_text *question, const struct asked *asked)
+{
+    const unsigned long long key = asked->key & ~KEY_VARIABLE;
+    if (asked->kind == 'r')
+        tt_text_add(question, "r %llx\n", key);
+    else
+        tt_text_add(question, "%c %llx %llx\n", asked->kind,
+                    (unsigned long long)asked->link, key - asked->link);
+}
+
+static void ask(const struct tt_text *maps, const struct asked *asked,
                 size_t count)
 {
     struct tt_text items, answer;
     tt_text_make(&items);
     tt_text_make(&answer);
     for (size_t i = 0; i < count; i++)
-        tt_text_add(&items, "r %llx\n", (unsigned long long)asked[i]);
+        question_line(&items, &asked[i]);
     if (tt_analyser_ask("names", maps, &items, &answer))
         answer_take(&answer, asked, count);
     tt_text_drop(&items);
@@ -206,17 +224,20 @@ static void ask(const struct tt_text *maps, const uintptr_t *asked,
 }
 
 /* Without the analyser: the module, and where in it. */
-static void name_plainly(const struct tt_text *maps, uintptr_t address)
+static void name_plainly(const struct tt_text *maps, const struct asked *asked)
 {
     struct tt_map map;
-    struct known *const known = known_find(address);
+    const bool is_code = asked->kind == 'r';
+    const uintptr_t address =
+        is_code ? asked->key : (asked->key & ~KEY_VARIABLE) - asked->link;
+    struct known *const known = known_find(asked->key);
     struct tt_name *const name = tt_mem_take(sizeof *name);
     if (!name)
         return;
     known->first = known->last = name;
     *name = no_name;
     name->address = address;
-    if (!tt_maps_find(maps, address - 1, &map) || map.path_len == 0 ||
+    if (!tt_maps_find(maps, address - is_code, &map) || map.path_len == 0 ||
         map.path[0] != '/')
         return;
     const char *base = map.path + map.path_len;
@@ -224,41 +245,36 @@ static void name_plainly(const struct tt_text *maps, uintptr_t address)
         base--;
     name->kind = TT_NAME_MODULE;
     name->module = module_get(base, (size_t)(map.path + map.path_len - base));
-    name->offset = address - map.start + map.offset;
+    name->offset = is_code ? address - map.start + map.offset : asked->link;
 }
 
-/* The return addresses that are not known yet, each once. */
-static size_t unknown_take(const uintptr_t *returns, size_t count,
-                           uintptr_t *asked, size_t max)
+/* Keeps those that are not known yet, each once. */
+static size_t unknown_keep(struct asked *asked, size_t count)
 {
     size_t unknown = 0;
-    for (size_t i = 0; i < count && unknown < max; i++) {
-        if (known_find(returns[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (known_find(asked[i].key))
             continue;
-        if (!known_make(returns[i]))
+        if (!known_make(asked[i].key))
             break;
-        asked[unknown++] = returns[i];
+        asked[unknown++] = asked[i];
     }
     return unknown;
 }
 
-/* A placeholder of unknown_take that no answer filled. */
-static void unanswered_name(const struct tt_text *maps, const uintptr_t *asked,
-                            size_t count)
+/* A placeholder of unknown_keep that no answer filled. */
+static void unanswered_name(const struct tt_text *maps,
+                            const struct asked *asked, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!known_find(asked[i])->first)
-            name_plainly(maps, asked[i]);
+        if (!known_find(asked[i].key)->first)
+            name_plainly(maps, &asked[i]);
 }
 
-void tt_names_resolve(const uintptr_t *returns, size_t count)
+static void resolve(struct asked *asked, size_t count)
 {
-    const size_t max = TT_MIN(count, QUESTION_MAX);
-    uintptr_t *const asked = count ? tt_mem_take(max * sizeof *asked) : NULL;
-    if (!asked)
-        return;
     tt_names_lock();
-    const size_t unknown = unknown_take(returns, count, asked, max);
+    const size_t unknown = unknown_keep(asked, count);
     if (unknown > 0) {
         struct tt_text maps;
         tt_text_make(&maps);
@@ -269,7 +285,50 @@ void tt_names_resolve(const uintptr_t *returns, size_t count)
         tt_text_drop(&maps);
     }
     tt_names_unlock();
+}
+
+void tt_names_resolve(const uintptr_t *returns, size_t count)
+{
+    const size_t max = TT_MIN(count, QUESTION_MAX);
+    struct asked *const asked = count ? tt_mem_take(max * sizeof *asked) : NULL;
+    if (!asked)
+        return;
+    for (size_t i = 0; i < max; i++)
+        asked[i] = (struct asked){ .key = returns[i], .kind = 'r' };
+    resolve(asked, max);
     tt_mem_give(asked, max * sizeof *asked);
+}
+
+static struct asked variable_asked(const struct tt_variable *variable)
+{
+    return (struct asked){ .key =
+                               (variable->code + variable->link) | KEY_VARIABLE,
+                           .kind = variable->is_tls ? 'l' : 'd',
+                           .link = variable->link };
+}
+
+void tt_names_resolve_variables(const struct tt_variable *variables,
+                                size_t count)
+{
+    struct asked *const asked =
+        count ? tt_mem_take(count * sizeof *asked) : NULL;
+    if (!asked)
+        return;
+    for (size_t i = 0; i < count; i++)
+        asked[i] = variable_asked(&variables[i]);
+    resolve(asked, count);
+    tt_mem_give(asked, count * sizeof *asked);
+}
+
+const struct tt_name *tt_names_variable(const struct tt_variable *variable)
+{
+    tt_names_resolve_variables(variable, 1);
+    tt_names_lock();
+    const struct known *const known = known_find(variable_asked(variable).key);
+    const struct tt_name *const name =
+        known && known->first ? known->first : &no_name;
+    tt_names_unlock();
+    return name;
 }
 
 const struct tt_name *tt_names_get(uintptr_t return_address)

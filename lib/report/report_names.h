@@ -46,6 +46,21 @@ struct tt_name {
 /* Names return addresses, all unknown ones in one run of the analyser. */
 void tt_names_resolve(const uintptr_t *returns, size_t count);
 
+/* A variable, as its module counts it. */
+struct tt_variable {
+    uint64_t link;  /* address - the module's bias; TLS: place in its block */
+    uintptr_t code; /* an address of code in the module */
+    bool is_tls;
+};
+
+/* Names variables by symbols, all unknown ones in one run. */
+void tt_names_resolve_variables(const struct tt_variable *variables,
+                                size_t count);
+
+/* Gets a variable's name: kind SYMBOL with the offset in it, MODULE with the
+ * link address, or NONE. Never NULL. */
+const struct tt_name *tt_names_variable(const struct tt_variable *variable);
+
 /* Gets the innermost frame at a return address; asks if need be. Never
  * NULL. */
 const struct tt_name *tt_names_get(uintptr_t return_address);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/base_mem.h"
+#include "report/report_reach.h"
 #include "report/report_stack.h"
 
 #define ROWS_FIRST      256
@@ -203,6 +204,8 @@ static void row_join(struct tt_site_row *into, const struct tt_site_row *row)
     into->bytes += row->bytes;
     into->blocks += row->blocks;
     into->stacks += row->stacks;
+    if (into->reach && row->reach)
+        tt_site_reach_join(into->reach, row->reach);
     if (older(row, into->thread, into->serial)) {
         into->thread = row->thread;
         into->serial = row->serial;
@@ -375,7 +378,16 @@ static void site_text(struct tt_text *text, const struct tt_site_row *row)
 void tt_sites_stacks(struct tt_text *text, const struct tt_sites *sites,
                      size_t max)
 {
-    for (size_t i = 0; i < sites->count && i < max; i++)
+    tt_sites_stacks_and(text, sites, max, NULL, NULL);
+}
+
+void tt_sites_stacks_and(struct tt_text *text, const struct tt_sites *sites,
+                         size_t max, tt_site_more more, void *ctx)
+{
+    for (size_t i = 0; i < sites->count && i < max; i++) {
         site_text(text, &sites->rows[i]);
+        if (more)
+            more(text, &sites->rows[i], ctx);
+    }
     tt_sites_rest(text, sites, max);
 }

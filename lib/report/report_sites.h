@@ -14,6 +14,8 @@
 #include "base/base_text.h"
 #include "heap/heap.h"
 
+struct tt_site_reach;
+
 struct tt_site_row {
     uint32_t stack;  /* of the site's row that holds most bytes */
     uint32_t thread; /* with 'serial': the oldest block, breaks ties */
@@ -22,6 +24,7 @@ struct tt_site_row {
     int64_t stack_bytes; /* of 'stack' alone */
     unsigned stacks;     /* rows that are in this site */
     bool used;
+    struct tt_site_reach *reach; /* NULL: not asked for */
 };
 
 struct tt_sites {
@@ -66,6 +69,12 @@ void tt_sites_text(struct tt_text *text, const struct tt_sites *sites,
 /* The same, with the stacks in place of shares and neighbours. */
 void tt_sites_stacks(struct tt_text *text, const struct tt_sites *sites,
                      size_t max);
+
+/* The same; 'more' adds lines to each site's. */
+typedef void (*tt_site_more)(struct tt_text *text,
+                             const struct tt_site_row *row, void *ctx);
+void tt_sites_stacks_and(struct tt_text *text, const struct tt_sites *sites,
+                         size_t max, tt_site_more more, void *ctx);
 
 /* Adds '1 block', '13 blocks'. */
 void tt_text_count(struct tt_text *text, int64_t count, const char *one);

@@ -19,6 +19,7 @@
 
 #include "base/base_options.h"
 #include "ref/ref.h"
+#include "report/report_reach.h"
 #include "report/report_check.h"
 #include "report/report_sites.h"
 #include "report/report_threads.h"
@@ -260,6 +261,7 @@ enum tether_outcome
 tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
                                   struct tether_message *why)
 {
+    TETHER_KEEP_REGISTERS();
     struct tt_ref_about about;
     struct tt_text text;
     const tether_status status = tether_eventually_collected(ref, wait);
@@ -276,6 +278,8 @@ tether_check_eventually_collected(tether_weak ref, struct tether_wait *wait,
         tt_check_alive_words(&text, &about);
         tt_text_add(&text, "\n");
         tt_check_caller_lines(&text, &about);
+        if (!about.domain && about.alive)
+            tt_holder_tell(&text, __builtin_frame_address(0), &about);
         tt_text_add(
             &text, "nothing freed it within %u ms; the test waited %u ms\n",
             wait->within_ms ? wait->within_ms : WITHIN_MS, wait->elapsed_ms);

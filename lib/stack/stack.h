@@ -36,9 +36,15 @@ uint32_t tt_stack_capture(void *frame, unsigned depth);
  * Returns the number of frames, which are at most 'depth'. */
 unsigned tt_stack_walk(void *frame, uintptr_t *frames, unsigned depth);
 
-/* Finds where the frame of the caller of a function starts and ends: 'frame' as
- * above. *high is *low where the caller's rule is not known. */
-void tt_stack_bounds(void *frame, uintptr_t *low, uintptr_t *high);
+/* A call on the stack. */
+struct tt_call {
+    uintptr_t returns; /* the return address, in the caller */
+    uintptr_t cfa;     /* where the caller's frame begins, upward */
+};
+
+/* Walks as tt_stack_walk does; calls[0] is that of the function whose frame
+ * 'frame' is. */
+unsigned tt_stack_calls(void *frame, struct tt_call *calls, unsigned max);
 
 /* Gets a stack's return addresses, innermost first. The pointer stays valid
  * for the life of the process. Returns their number, 0 for an unknown id. */

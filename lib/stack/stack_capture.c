@@ -201,16 +201,22 @@ uint32_t tt_stack_capture(void *frame_at, unsigned depth)
     return capture_by_shadow(cache, frame, depth);
 }
 
-void tt_stack_bounds(void *frame, uintptr_t *low, uintptr_t *high)
+unsigned tt_stack_calls(void *frame, struct tt_call *calls, unsigned max)
 {
     struct tt_range own = { 0 };
     struct tt_walk walk;
     tt_rule rule;
-    uintptr_t caller;
-    *low = *high = tt_machine_cfa((uintptr_t)frame);
-    if (tt_walk_start(&walk, (uintptr_t)frame, &own) &&
-        tt_walk_step(&walk, &rule, &caller))
-        *high = walk.sp;
+    unsigned count = 0;
+    if (max == 0 || !tt_walk_start(&walk, (uintptr_t)frame, &own))
+        return 0;
+    calls[count++] = (struct tt_call){ walk.pc + 1, walk.sp };
+    for (; count < max; count++) {
+        uintptr_t returns;
+        if (!tt_walk_step(&walk, &rule, &returns))
+            break;
+        calls[count] = (struct tt_call){ returns, walk.sp };
+    }
+    return count;
 }
 
 unsigned tt_stack_walk(void *frame, uintptr_t *frames, unsigned depth)

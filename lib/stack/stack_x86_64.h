@@ -27,6 +27,22 @@ TT_INLINE uintptr_t tt_machine_cfa(uintptr_t record)
     return record + sizeof(struct tt_frame_record);
 }
 
+/* The registers' names, by number. */
+#define TT_MACHINE_REGISTERS                                                \
+    {                                                                       \
+        "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", \
+            "r10", "r11", "r12", "r13", "r14", "r15", "rip"                 \
+    }
+
+/* Where a function that calls TETHER_KEEP_REGISTERS keeps what the caller had
+ * in its callee-saved registers: the number of the register for each word,
+ * from the CFA - 16 downward. */
+#define TT_MACHINE_SAVED     \
+    {                        \
+        6, 15, 14, 13, 12, 3 \
+    }
+#define TT_MACHINE_SAVED_OFF(i) (-16 - 8 * (ptrdiff_t)(i))
+
 /* Of the plain rule: where a record's words lie, from the CFA. */
 #define TT_MACHINE_CFA_OFF 16
 #define TT_MACHINE_RA_OFF  (-8)

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tether/check.h>
 
 struct node *node_make(void)
 {
@@ -23,10 +24,8 @@ __attribute__((noinline)) void stack_scrub(void)
 
 static struct tt_snap *snap_take(void *frame, uint32_t kinds)
 {
-    struct tt_asker asker;
     const char *why;
-    tt_asker_here(&asker, frame);
-    struct tt_snap *const snap = tt_reach_take(&asker, kinds, &why);
+    struct tt_snap *const snap = tt_reach_take(frame, kinds, &why);
     cr_assert_not_null(snap, "%s", why);
     return snap;
 }
@@ -34,6 +33,7 @@ static struct tt_snap *snap_take(void *frame, uint32_t kinds)
 __attribute__((noinline)) enum tt_reach mark_of_by(uintptr_t hidden,
                                                    uint32_t kinds)
 {
+    TETHER_KEEP_REGISTERS();
     struct tt_snap *const snap = snap_take(__builtin_frame_address(0), kinds);
     const struct tt_record_block *const block = tt_reach_block(snap, ~hidden);
     cr_assert_not_null(block);
@@ -50,6 +50,7 @@ __attribute__((noinline)) enum tt_reach mark_of(uintptr_t hidden)
 __attribute__((noinline)) enum tt_root_kind root_of(uintptr_t hidden,
                                                     size_t *hops_count)
 {
+    TETHER_KEEP_REGISTERS();
     struct tt_snap *const snap =
         snap_take(__builtin_frame_address(0), TT_ROOTS_ALL);
     struct tt_record_question question = {

@@ -431,3 +431,37 @@ Test(reach_roots, threads_that_allocate_meanwhile_are_no_trouble)
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
 }
+
+#if defined(__x86_64__)
+/* The only copy of a pointer is in a callee-saved register of the function
+ * that asks. */
+#    define IN_REGISTER(name)                                     \
+        __attribute__((noinline)) static enum tt_reach in_##name( \
+            uintptr_t hidden)                                     \
+        {                                                         \
+            register uintptr_t kept __asm__(#name) = ~hidden;     \
+            __asm__ volatile("" : "+r"(kept));                    \
+            const enum tt_reach reach = mark_of(hidden);          \
+            __asm__ volatile("" : "+r"(kept));                    \
+            return reach;                                         \
+        }
+IN_REGISTER(rbx)
+IN_REGISTER(r12)
+IN_REGISTER(r13)
+IN_REGISTER(r14)
+IN_REGISTER(r15)
+
+Test(reach_roots, the_askers_own_registers_are_ambiguous)
+{
+    const uintptr_t hidden = hidden_in(NULL);
+    stack_scrub();
+    cr_assert_eq(mark_of(hidden), TT_REACH_LOST);
+    cr_assert_eq(in_rbx(hidden), TT_REACH_AMBIGUOUS);
+    cr_assert_eq(in_r12(hidden), TT_REACH_AMBIGUOUS);
+    cr_assert_eq(in_r13(hidden), TT_REACH_AMBIGUOUS);
+    cr_assert_eq(in_r14(hidden), TT_REACH_AMBIGUOUS);
+    cr_assert_eq(in_r15(hidden), TT_REACH_AMBIGUOUS);
+    stack_scrub();
+    cr_assert_eq(mark_of(hidden), TT_REACH_LOST);
+}
+#endif
