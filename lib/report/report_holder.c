@@ -149,23 +149,23 @@ static void missed_text(struct tt_text *text, const struct tt_holder *holder)
 void tt_holder_lines(struct tt_text *text, struct tt_holder *holder)
 {
     uint32_t id = 0;
-    bool told_cut = false;
+    struct tt_told told = { false, false };
     if (!holder->snap) {
         tt_text_add(text, "  who holds it is not known: %s\n", holder->why);
         return;
     }
     size_t paths =
-        tt_path_typed(text, holder->types.data, 0, false, &id, &told_cut);
+        tt_path_typed(text, holder->types.data, 0, false, &id, &told);
     if (!paths)
         paths =
             tt_path_plain(text, holder->snap, &holder->question, false, &id);
-    if (!paths && holder->question.own_seen)
+    if (!paths && holder->question.own_seen && !told.own)
         tt_text_add(text, "  only a variable of your own points to it, which "
                           "is no holder\n");
-    else if (!paths)
+    else if (!paths && !told.own)
         tt_text_add(text, "  nothing points to it: it is lost, nobody can "
                           "free it any more\n");
-    if (!told_cut)
+    if (!told.cut)
         cut_text(text, holder, paths);
     retained_text(text, holder);
     missed_text(text, holder);

@@ -220,9 +220,9 @@ static void holder_text(struct tt_text *text, const struct tt_lost *lost,
 {
     struct tt_text lines;
     uint32_t id;
-    bool told_cut = false;
+    struct tt_told told = { false, false };
     tt_text_make(&lines);
-    if (!tt_path_typed(&lines, lost->types.data, index, true, &id, &told_cut))
+    if (!tt_path_typed(&lines, lost->types.data, index, true, &id, &told))
         tt_path_plain(&lines, lost->snap, &lost->questions[index], true, &id);
     lines_indent(text, lines.data);
     tt_text_drop(&lines);

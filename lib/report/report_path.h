@@ -29,9 +29,13 @@ bool tt_path_slot(struct tt_text *text, const struct tt_snap *snap,
                   uint64_t slot);
 
 /* Adds the paths of the analyser's answer to a question. Returns their number,
- * 0: it told none. *id as above; *told_cut: it said itself what to cut. */
+ * 0: it told none. *id as above; *told gets what else it said. */
+struct tt_told {
+    bool cut; /* what to cut */
+    bool own; /* a variable of the asker's */
+};
 size_t tt_path_typed(struct tt_text *text, const char *answer, size_t question,
-                     bool brief, uint32_t *id, bool *told_cut);
+                     bool brief, uint32_t *id, struct tt_told *told);
 
 /* What the answer says of the verdict; UNKNOWN: nothing. */
 enum tether_verdict tt_path_typed_verdict(const char *answer, size_t question);

@@ -94,7 +94,7 @@ static void other_text(struct tt_text *text, const struct line *line)
 }
 
 size_t tt_path_typed(struct tt_text *text, const char *answer, size_t question,
-                     bool brief, uint32_t *id, bool *told_cut)
+                     bool brief, uint32_t *id, struct tt_told *told)
 {
     struct line line;
     size_t paths = 0;
@@ -109,7 +109,8 @@ size_t tt_path_typed(struct tt_text *text, const char *answer, size_t question,
         } else if (line.kind == 'h') {
             hop_text(text, &line);
         } else {
-            *told_cut = *told_cut || line.kind == 'c';
+            told->cut = told->cut || line.kind == 'c';
+            told->own = told->own || line.kind == 'o';
             other_text(text, &line);
         }
     }

@@ -110,7 +110,7 @@ REPORT_TEST(collected)
         "`alice` is still alive: 96 B, allocated by session_new "
         "(cache.c:41)\n"
         "  called by  cache_login (cache.c:60)\n"
-        "  only a variable of your own points to it, which is no holder\n"
+        "  your own variable `alice`, test_check.c:105, still points to it\n"
         "  verdict: lost\n"
         "nothing has freed it yet; if another thread will, wait with\n"
         "ASSERT_EVENTUALLY_COLLECTED\n");
