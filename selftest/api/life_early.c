@@ -27,7 +27,7 @@ static int resolved_to(void)
 }
 
 /* Runs while the program is being relocated. */
-static int (*resolver(void))(void)
+__attribute__((used)) static int (*resolver(void))(void)
 {
     by_resolver = malloc(222);
     return resolved_to;
