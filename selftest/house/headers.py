@@ -20,6 +20,8 @@ OTHERS = [
     ("c++", "c++17", "glib.h", "glib-2.0"),
     ("c++", "c++17", "gtest/gtest.h", "gtest"),
 ]
+# Those that include Criterion's.
+CRITERION = ["tether/criterion.h", "tether/criteria.h"]
 
 
 def includes(*names):
@@ -50,7 +52,7 @@ def sources(name, others):
         if flags is not None:
             yield language, standard, includes(other, name), flags
             # Criterion's own macros are names of gtest's classes.
-            if (name, module) != ("tether/criterion.h", "gtest"):
+            if module != "gtest" or name not in CRITERION:
                 yield language, standard, includes(name, other), flags
 
 
