@@ -8,8 +8,8 @@
  * frame's record is looked for on the stack: a return address, behind a call
  * that can have called this very function, with a saved frame pointer below it,
  * from which the walk comes to the end of the stack, the thread's first
- * function. What lies on the stack from earlier does not pass that but where
- * it was, so to speak, true not long ago; where nothing passes the walk stops.
+ * function. Of what lies on the stack from earlier little passes that; where
+ * nothing passes, or two records contradict each other, the walk stops.
  *
  * Hook: everything here may run inside malloc and free.
  */
@@ -20,12 +20,14 @@
 #include "base/base_mem.h"
 #include "os/os.h"
 #include "os/os_maps.h"
+#include "stack/stack.h"
 #include "stack/stack_rule.h"
 
 #define COPY_MAX   ((size_t)256 * 1024)   /* bytes of a stack that are copied */
 #define FRAME_MAX  ((uintptr_t)64 * 1024) /* a record is looked for so far */
 #define RED_BYTES  128 /* below the stack pointer, still in use */
 #define STEPS_MAX  4096
+#define OTHERS_MAX 64
 #define WORD_BYTES sizeof(uintptr_t)
 
 struct foreign {
@@ -44,17 +46,38 @@ static bool foreign_read(const struct foreign *walk, uintptr_t at,
     return true;
 }
 
-/* Can a call have gone to the function that starts at 'start'? */
-static bool call_fits(uintptr_t return_address, uintptr_t start)
+/* How a return address goes with a function that it may return from. */
+enum fit {
+    FIT_NONE,  /* there is no call before it */
+    FIT_OTHER, /* the call goes to another function */
+    FIT_ANY,   /* the call goes anywhere */
+    FIT_SURE   /* the call, or the kernel's for a handler, goes there */
+};
+
+static bool ends_by_calling(uintptr_t function, uintptr_t start)
+{
+    uintptr_t tails[8];
+    size_t count = tt_stack_tails(function, tails, TT_COUNT(tails));
+    while (count > 0 && tails[count - 1] != start)
+        count--;
+    return count > 0;
+}
+
+static enum fit fit_of(uintptr_t return_address, uintptr_t start)
 {
     uintptr_t target;
+    const tt_rule rule = tt_rule_get(return_address - 1);
+    if (TT_RULE_KIND(rule) == TT_RULE_STEP && TT_RULE_SIGNAL(rule))
+        return FIT_SURE;
     switch (tt_os_call_before(return_address, &target)) {
     case TT_OS_CALLS_ANYTHING:
-        return true;
+        return FIT_ANY;
     case TT_OS_CALLS_TARGET:
-        return target == start || tt_os_jump_target(target) == start;
+        target = tt_os_jump_target(target);
+        return target == start || ends_by_calling(target, start) ? FIT_SURE
+                                                                 : FIT_OTHER;
     default:
-        return false;
+        return FIT_NONE;
     }
 }
 
@@ -97,6 +120,15 @@ static bool foreign_step(struct foreign *walk, tt_rule *rule_out)
     return true;
 }
 
+/* A walk that begins with the record at 'at'. */
+static struct foreign walk_from(const struct foreign *walk, uintptr_t at)
+{
+    struct foreign from = *walk;
+    from.fp = at;
+    from.has_fp = true;
+    return from;
+}
+
 /* Does a walk come to the stack's end? */
 static bool foreign_ends(struct foreign walk)
 {
@@ -106,33 +138,55 @@ static bool foreign_ends(struct foreign walk)
     return TT_RULE_KIND(rule) == TT_RULE_END;
 }
 
-/* Is this the record of a frame of the function at 'start'? */
-static bool record_fits(const struct foreign *walk, uintptr_t at,
-                        uintptr_t start)
+/* Does a walk say that the record at 'at' is another function's than that at
+ * 'start'? One from what a callee has left behind says that it is its own. */
+static bool foreign_denies(struct foreign walk, uintptr_t at, uintptr_t start,
+                           uintptr_t end)
 {
-    uintptr_t return_address, caller, caller_end;
-    struct foreign from = *walk;
-    from.fp = at;
-    from.has_fp = true;
-    return foreign_read(walk, at + WORD_BYTES, &return_address) &&
-           tt_rule_function(return_address - 1, &caller, &caller_end) &&
-           call_fits(return_address, start) && foreign_ends(from);
+    tt_rule rule;
+    for (int steps = 0; steps < STEPS_MAX && foreign_step(&walk, &rule);
+         steps++)
+        if (walk.has_fp && walk.fp == at)
+            return walk.pc < start || walk.pc >= end;
+    return false;
 }
 
-/* Finds the record that a plain frame has, and with it the frame pointer. */
+static enum fit record_fit(const struct foreign *walk, uintptr_t at,
+                           uintptr_t start)
+{
+    uintptr_t return_address, caller, caller_end;
+    if (!foreign_read(walk, at + WORD_BYTES, &return_address) ||
+        !tt_rule_function(return_address - 1, &caller, &caller_end))
+        return FIT_NONE;
+    const enum fit fit = fit_of(return_address, start);
+    return fit != FIT_NONE && foreign_ends(walk_from(walk, at)) ? fit
+                                                                : FIT_NONE;
+}
+
+/* Finds the record that a plain frame has, and with it the frame pointer. One
+ * behind a call that goes anywhere may be a caller's, if the frame's own was
+ * not known for one (its function was jumped to): then a walk from that passes
+ * it. */
 static bool foreign_find_fp(struct foreign *walk, tt_rule rule)
 {
-    uintptr_t start, end;
+    uintptr_t start, end, others[OTHERS_MAX];
+    size_t count = 0;
     if (rule != TT_RULE_PLAIN || walk->has_fp ||
         !tt_rule_function(walk->pc, &start, &end))
         return false;
     const uintptr_t last = TT_MIN(walk->high, walk->sp + FRAME_MAX);
-    for (uintptr_t at = walk->sp; at < last; at += WORD_BYTES)
-        if (record_fits(walk, at, start)) {
-            walk->fp = at;
-            walk->has_fp = true;
+    for (uintptr_t at = walk->sp; at < last; at += WORD_BYTES) {
+        const enum fit fit = record_fit(walk, at, start);
+        if (fit == FIT_OTHER && count < OTHERS_MAX)
+            others[count++] = at;
+        for (size_t i = 0; fit == FIT_ANY && i < count; i++)
+            if (foreign_denies(walk_from(walk, others[i]), at, start, end))
+                return false;
+        if (fit == FIT_ANY || fit == FIT_SURE) {
+            *walk = walk_from(walk, at);
             return true;
         }
+    }
     return false;
 }
 

@@ -5,10 +5,12 @@
 
 #include <criterion/new/assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-static void *thing_new(void)
+static __attribute__((noinline)) void *thing_new(void)
 {
-    return malloc(24);
+    void *const thing = malloc(24);
+    return memset(thing, 0, 24); /* no jump to malloc */
 }
 
 Test(plug_criteria, answer_by_themselves)
