@@ -111,6 +111,10 @@ static void root_scan(struct analyse_graph *graph, uint32_t index)
             analyse_graph_start(graph, index, 0, i, thread->registers[i]);
         return;
     }
+    if (root->kind == TT_ROOT_KEPT) {
+        analyse_graph_start(graph, index, 0, 0, root->start);
+        return;
+    }
     for (uint64_t at = root->start; at < root->end; at += 8) {
         uint64_t word;
         if (!analyse_read(image, at, &word, sizeof word)) {

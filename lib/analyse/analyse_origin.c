@@ -149,14 +149,18 @@ static void of_closure(struct analyse_image *image,
     origin->weight = WEIGHT_WORD;
 }
 
+static const char *text_at(const struct analyse_image *image, uint32_t at)
+{
+    return at && at < image->text_bytes ? image->text + at : NULL;
+}
+
 static void of_region(struct analyse_image *image,
                       const struct analyse_start *start,
                       struct analyse_origin *origin)
 {
     const struct tt_record_root *const root = &image->roots[start->root];
-    const char *const name = root->name < image->text_bytes && root->name
-                                 ? image->text + root->name
-                                 : "region";
+    const char *const told = text_at(image, root->name);
+    const char *const name = told ? told : "region";
     const char *const made = code_text(image, root->made, true);
     origin->expression =
         analyse_text("((void **)%s)[%llu]", name,
@@ -164,6 +168,19 @@ static void of_region(struct analyse_image *image,
     origin->where = analyse_text("registered region `%s`%s%s", name,
                                  made ? ", made at " : "", made ? made : "");
     origin->name = name;
+    origin->weight = WEIGHT_WORD;
+}
+
+static void of_kept(struct analyse_image *image,
+                    const struct tt_record_root *root,
+                    struct analyse_origin *origin)
+{
+    const char *const holder = text_at(image, root->name);
+    origin->class = CLASS_KEPT;
+    origin->expression = holder ? "it" : "kept_block";
+    origin->where = holder ? holder
+                           : "block that is meant to stay (tether_keep, "
+                             "ONE_TIME)";
     origin->weight = WEIGHT_WORD;
 }
 
@@ -333,6 +350,9 @@ struct analyse_origin analyse_origin_of(struct analyse_image *image,
     case TT_ROOT_REGION:
         origin.class = CLASS_REGIONS;
         of_region(image, start, &origin);
+        break;
+    case TT_ROOT_KEPT:
+        of_kept(image, root, &origin);
         break;
     case TT_ROOT_THREAD:
         origin.class = CLASS_THREADS;

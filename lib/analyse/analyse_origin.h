@@ -8,14 +8,15 @@
 #include "analyse/analyse_graph.h"
 #include "analyse/analyse_type.h"
 
-/* The order in which a reader wants a holder named. The first eight hold; the
- * others are words that may be dead. */
+/* The order in which a reader wants a holder named. The first ones hold; from
+ * CLASS_REGISTERS on are words that may be dead. */
 enum analyse_class {
     CLASS_GLOBALS,
     CLASS_TLS,
     CLASS_KEYS,
     CLASS_CLOSURES,
     CLASS_REGIONS,
+    CLASS_KEPT, /* blocks that are meant to stay */
     CLASS_THREADS,
     CLASS_LOCALS,
     CLASS_ASKER, /* variables of the function that asks */

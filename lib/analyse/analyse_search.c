@@ -67,7 +67,7 @@ static void starts_gather(struct analyse_search *search)
         list[count].origin =
             analyse_origin_of(graph->image, search->types, start, NULL);
         if (list[count].origin.class == CLASS_ASKER &&
-            start->to == search->target) {
+            start->to == search->target && !search->question->own_counts) {
             if (!search->own) {
                 search->own = start;
                 search->own_origin = list[count].origin;

@@ -60,7 +60,7 @@ REPORT_TEST(leak_text)
                 "  96 B in 1 block, allocated by\n"
                 "    session_new (cache.c:41)\n"
                 "    cache_login (cache.c:60)\n"
-                "    held by    word on the stack of this thread\n" REMEDY
+                "    held by    session\n" REMEDY
                 "not counted: 1 block meant to stay\n");
     free(session);
     free(kept);
@@ -129,7 +129,7 @@ REPORT_TEST(unused_and_bad_suppressions_are_named)
                 "  96 B in 1 block, allocated by\n"
                 "    session_new (cache.c:41)\n"
                 "    cache_login (cache.c:60)\n"
-                "    held by    word on the stack of this thread\n" REMEDY
+                "    held by    session\n" REMEDY
                 "not counted: 1 block suppressed by TETHER_SUPPRESS\n"
                 "known.txt:3: unknown key 'sites'; the nearest is 'site'\n"
                 "known.txt:4: unknown key 'modul'; the nearest is 'module'\n"
