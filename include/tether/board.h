@@ -28,7 +28,8 @@ struct tether_board_row {
     size_t max_heap; /**< the window's limit; SIZE_MAX: there is none */
     size_t leaked_bytes;
     const char *unchecked;  /**< why nothing was checked, or NULL */
-    const char *collecting; /**< the collector in which it ended, or NULL */
+    const char *collecting; /**< what it ended in, "the collector `x`", "the
+                                 trim callback `x`" ..., or NULL */
     const char *note;       /**< lines that its user should see, or NULL */
     uint64_t stressed;      /**< collections that tether_stress made due; 0 for
                                  a test that passed */

@@ -11,6 +11,7 @@
 #include "heap/heap.h"
 #include "os/os.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct tt_turn turn;
@@ -37,9 +38,12 @@ void tt_collect_turn_give(void)
 
 void tt_unit_enter(const struct unit *unit)
 {
+    char shown[UNIT_NAME_MAX + 32];
     memcpy(running.name, unit->name, sizeof running.name);
     atomic_store(&running.unit, unit->opened);
-    tt_board_collecting(running.name);
+    snprintf(shown, sizeof shown, "the %s `%s`",
+             unit->trim ? "trim callback" : "collector", running.name);
+    tt_board_collecting(shown);
 }
 
 void tt_unit_leave(void)

@@ -278,6 +278,6 @@ bool tt_board_is_there(void);
 bool tt_board_note(const char *lines);
 /* Collections that became due, when the last was, and when it ran. */
 void tt_board_stress(uint64_t count, uint64_t due, uint64_t ran);
-void tt_board_collecting(const char *name); /* NULL: no collector runs */
+void tt_board_collecting(const char *what); /* NULL: no callback runs */
 
 #endif

@@ -29,7 +29,7 @@
 #define NAME_MAX_      256
 #define WHY_MAX        256
 #define NOTE_MAX       384
-#define COLLECTING_MAX 64
+#define COLLECTING_MAX 96
 
 enum row_state { ROW_FREE, ROW_OPEN, ROW_BODY, ROW_BODY_DONE, ROW_ENDED };
 

@@ -71,10 +71,9 @@ static void freed_add(struct relief *relief, size_t bytes)
 }
 
 /* False: the slice is over before the level is. */
-static bool soft_relieve(struct relief *relief, enum tether_level level)
+static bool soft_slice(struct relief *relief, enum tether_level level,
+                       enum tt_soft_who who)
 {
-    const enum tt_soft_who who =
-        relief->in_malloc ? TT_SOFT_IN_MALLOC : TT_SOFT_ALL;
     size_t bytes;
     while (!is_enough(relief) &&
            tt_soft_clear(level, who, reason_of(relief->level), relief->stack,
@@ -87,6 +86,19 @@ static bool soft_relieve(struct relief *relief, enum tether_level level)
         tether_safepoint();
     }
     return true;
+}
+
+/* The same; a release that crashes is named. */
+static bool soft_relieve(struct relief *relief, enum tether_level level)
+{
+    if (relief->in_malloc)
+        return soft_slice(relief, level, TT_SOFT_IN_MALLOC);
+    if (!tt_soft_any(level, TT_SOFT_ALL))
+        return true;
+    tt_board_collecting("the release of a soft reference");
+    const bool done = soft_slice(relief, level, TT_SOFT_ALL);
+    tt_board_collecting(NULL);
+    return done;
 }
 
 /* The wanted bytes that are still missing. */

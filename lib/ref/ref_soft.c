@@ -38,7 +38,8 @@ static struct {
     struct soft_list list[LEVELS][2]; /* [in_malloc] */
     uint64_t uses;
     size_t pinned;
-    _Atomic uint32_t news; /* counts ended releases: droppers wait on it */
+    _Atomic uint32_t news;    /* counts ended releases: droppers wait on it */
+    _Atomic uint32_t waiting; /* droppers that do */
 } soft;
 
 static struct soft_list *list_of(const struct ref_soft *ref)
@@ -300,7 +301,9 @@ void tether_soft_drop(tether_soft bits)
         if (!is_clearing_elsewhere(ref))
             break;
         tt_lock_give(&soft.lock);
+        atomic_fetch_add(&soft.waiting, 1);
         tt_futex_wait(&soft.news, seen, LOOK_NS);
+        atomic_fetch_sub(&soft.waiting, 1);
     }
     const struct ref_soft copy = *ref;
     const bool holds = slot_lives(slot) && ref->state == SOFT_LISTED;
@@ -366,7 +369,8 @@ bool tt_soft_clear(enum tether_level level, enum tt_soft_who who,
         ref->state = SOFT_OVER; /* or else its release has dropped it */
     tt_lock_give(&soft.lock);
     atomic_fetch_add(&soft.news, 1);
-    tt_futex_wake(&soft.news, INT32_MAX);
+    if (atomic_load(&soft.waiting))
+        tt_futex_wake(&soft.news, INT32_MAX);
     return true;
 }
 

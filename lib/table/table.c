@@ -186,8 +186,8 @@ void table_print(const struct table *table, bool all, FILE *to)
                 checked - shown);
     for (size_t i = 0; i < table->count; i++)
         if (table->rows[i].collecting)
-            fprintf(to, "[heap] %s ended inside the collector `%s`\n",
-                    table->rows[i].name, table->rows[i].collecting);
+            fprintf(to, "[heap] %s ended inside %s\n", table->rows[i].name,
+                    table->rows[i].collecting);
 }
 
 /* Tests with this row's reason, if it is the first one that has it. */
