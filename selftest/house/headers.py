@@ -21,7 +21,11 @@ OTHERS = [
     ("c++", "c++17", "gtest/gtest.h", "gtest"),
 ]
 # Those that include Criterion's.
-CRITERION = ["tether/criterion.h", "tether/criteria.h"]
+CRITERION = [
+    "tether/criterion.h",
+    "tether/criteria.h",
+    "tether/disable_criterion.h",
+]
 
 
 def includes(*names):
