@@ -62,6 +62,17 @@ const char *tt_types_ask(struct tt_snap *snap, struct tt_text *types)
                             "missing";
 }
 
+/* Types turn a word of a stack into a live variable, or into one of the
+ * asker's own; what the child found in a sure place they cannot take back. */
+static bool types_know_better(enum tether_verdict marked,
+                              enum tether_verdict typed, const char *answer)
+{
+    if (marked != TETHER_VERDICT_AMBIGUOUS)
+        return marked == TETHER_VERDICT_LOST && typed == TETHER_VERDICT_HELD;
+    return typed == TETHER_VERDICT_HELD ||
+           (typed == TETHER_VERDICT_LOST && tt_path_typed_own(answer, 0));
+}
+
 void tt_holder_ask(struct tt_holder *holder, void *frame,
                    const struct tt_ref_about *about,
                    const struct tt_record_question *question)
@@ -89,7 +100,7 @@ void tt_holder_ask(struct tt_holder *holder, void *frame,
     holder->why = tt_types_ask(holder->snap, &holder->types);
     const enum tether_verdict typed =
         tt_path_typed_verdict(holder->types.data, 0);
-    if (typed != TETHER_VERDICT_UNKNOWN)
+    if (types_know_better(holder->verdict, typed, holder->types.data))
         holder->verdict = typed;
 }
 

@@ -37,6 +37,9 @@ struct tt_told {
 size_t tt_path_typed(struct tt_text *text, const char *answer, size_t question,
                      bool brief, uint32_t *id, struct tt_told *told);
 
+/* Does the answer name a variable of the asker's own? */
+bool tt_path_typed_own(const char *answer, size_t question);
+
 /* What the answer says of the verdict; UNKNOWN: nothing. */
 enum tether_verdict tt_path_typed_verdict(const char *answer, size_t question);
 

@@ -61,6 +61,16 @@ enum tether_verdict tt_path_typed_verdict(const char *answer, size_t question)
     return TETHER_VERDICT_UNKNOWN;
 }
 
+bool tt_path_typed_own(const char *answer, size_t question)
+{
+    struct line line;
+    answer = answer_find(answer, question);
+    while (line_take(&answer, &line) && line.kind != 'q')
+        if (line.kind == 'o')
+            return true;
+    return false;
+}
+
 static void path_text(struct tt_text *text, const struct line *line,
                       const char *first)
 {
