@@ -254,7 +254,9 @@ static void referrers_text(struct tt_text *text, const struct tt_holder *holder)
                                       holder->snap, TT_RECORD_SLOTS, &all) +
                                   holder->question.slots;
     const size_t count = holder->question.slots_count;
-    for (size_t i = 0; i < count && i < REFERRERS_MAX; i++) {
+    const size_t named =
+        tt_path_typed_referrers(text, holder->types.data, 0, REFERRERS_MAX);
+    for (size_t i = named; i < count && i < REFERRERS_MAX; i++) {
         tt_text_add(text, "  by  ");
         if (!tt_path_slot(text, holder->snap, slots[i]))
             tt_text_add(text, "a word that is gone meanwhile");

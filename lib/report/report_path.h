@@ -40,6 +40,11 @@ size_t tt_path_typed(struct tt_text *text, const char *answer, size_t question,
 /* Does the answer name a variable of the asker's own? */
 bool tt_path_typed_own(const char *answer, size_t question);
 
+/* Adds the referrers that the answer names, at most 'max' lines. Returns how
+ * many there are. */
+size_t tt_path_typed_referrers(struct tt_text *text, const char *answer,
+                               size_t question, size_t max);
+
 /* What the answer says of the verdict; UNKNOWN: nothing. */
 enum tether_verdict tt_path_typed_verdict(const char *answer, size_t question);
 

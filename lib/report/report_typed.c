@@ -61,6 +61,24 @@ enum tether_verdict tt_path_typed_verdict(const char *answer, size_t question)
     return TETHER_VERDICT_UNKNOWN;
 }
 
+size_t tt_path_typed_referrers(struct tt_text *text, const char *answer,
+                               size_t question, size_t max)
+{
+    struct line line;
+    size_t count = 0;
+    answer = answer_find(answer, question);
+    while (line_take(&answer, &line) && line.kind != 'q') {
+        if (line.kind != 'r' || count++ >= max)
+            continue;
+        const struct tt_field by = line.fields[1], root = line.fields[2];
+        tt_text_add(text, "  by  %.*s", (int)by.len, by.start);
+        if (root.len)
+            tt_text_add(text, "  (%.*s)", (int)root.len, root.start);
+        tt_text_add(text, "\n");
+    }
+    return count;
+}
+
 bool tt_path_typed_own(const char *answer, size_t question)
 {
     struct line line;
