@@ -23,6 +23,10 @@ static inline tether_status tether_off_retained_size(tether_weak ref,
     *bytes = 0;
     return TETHER_BLIND;
 }
+static inline size_t tether_off_check_lost(void)
+{
+    return 0;
+}
 static inline tether_status tether_off_root(const void *start, size_t bytes)
 {
     return TETHER_OK;
@@ -32,6 +36,7 @@ TETHER_END_DECLS
 #    define tether_verdict(...)       tether_off_verdict(__VA_ARGS__)
 #    define tether_verdict_name(...)  tether_off_verdict_name(__VA_ARGS__)
 #    define tether_retained_size(...) tether_off_retained_size(__VA_ARGS__)
+#    define tether_check_lost(...)    tether_off_check_lost(__VA_ARGS__)
 #    define tether_root_add(...)      tether_off_root(__VA_ARGS__)
 #    define tether_root_remove(...)   tether_off_root(__VA_ARGS__)
 #endif

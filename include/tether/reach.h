@@ -77,6 +77,17 @@ TETHER_API tether_status tether_root_add_at(const void *start, size_t bytes,
 TETHER_API tether_status tether_root_remove(const void *start, size_t bytes)
     TETHER_ADDRESS_ONLY(1);
 
+/**
+ * Looks for what is lost now: all live blocks, since the start of the process,
+ * that nothing points to. What there is is told on standard error, by the
+ * places that allocated it. A program that is run with TETHER_LOST=exit in its
+ * environment is asked at its exit, before and after exit handlers, and then
+ * exits with TETHER_EXIT_CODE (23) instead of 0.
+ *
+ * Returns how many blocks are lost.
+ */
+TETHER_API size_t tether_check_lost(void);
+
 TETHER_END_DECLS
 
 #ifdef TETHER_DISABLE

@@ -34,7 +34,6 @@ typedef void (*free_hook)(const volatile void *address);
 extern int __sanitizer_install_malloc_and_free_hooks(malloc_hook on_malloc,
                                                      free_hook on_free)
     __attribute__((weak));
-extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 /* Where a program enters the sanitizer's allocator. */
 static const char *const entry_names[] = {
@@ -451,6 +450,10 @@ void sanitizer_free(void *address)
 
 bool tt_heap_lost_by_sanitizer(void)
 {
-    return heap_sanitized && __lsan_do_recoverable_leak_check &&
-           __lsan_do_recoverable_leak_check() != 0;
+    /* By name: this library has one of its own. */
+    int (*const check)(void) =
+        heap_sanitized ? (int (*)(void))dlsym(
+                             RTLD_DEFAULT, "__lsan_do_recoverable_leak_check")
+                       : NULL;
+    return check && check() != 0;
 }

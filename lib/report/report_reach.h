@@ -56,6 +56,9 @@ struct tt_site_reach {
 void tt_site_reach_join(struct tt_site_reach *into,
                         const struct tt_site_reach *from);
 
+/* The exit status of a program that has lost something: TETHER_EXIT_CODE. */
+int tt_lost_exit_code(void);
+
 /* The kinds of roots that count, bits 1 << TT_ROOT_...: by TETHER_ROOTS, or
  * else by the window's budget, or what was chosen. */
 uint32_t tt_report_roots(void);
