@@ -89,8 +89,7 @@ static void holders_see(struct walk *walk, uint32_t but)
     const struct analyse_search *const search = walk->search;
     for (uint32_t i = 0; i < search->starts_count; i++)
         if (i != but && analyse_class_holds(search->origins[i].class)) {
-            const struct analyse_start *const start =
-                &search->graph->starts[search->starts[i]];
+            const struct analyse_start *const start = &search->starts[i];
             if (!start->slot || !slot_is_cut(walk, start->slot))
                 see(walk, start->to);
         }

@@ -17,14 +17,18 @@
 
 bool analyse_class_holds(enum analyse_class class)
 {
-    return class <= CLASS_ASKER;
+    return class < CLASS_REGISTERS;
 }
 
 const char *analyse_class_name(enum analyse_class class)
 {
     static const char *const names[CLASSES] = {
-        "globals", "tls",    "keys",      "closures", "regions", "threads",
-        "stacks",  "stacks", "registers", "stacks",   "stacks",
+        [CLASS_GLOBALS] = "globals", [CLASS_TLS] = "tls",
+        [CLASS_KEYS] = "keys",       [CLASS_CLOSURES] = "closures",
+        [CLASS_REGIONS] = "regions", [CLASS_KEPT] = "regions",
+        [CLASS_LOCALS] = "stacks",   [CLASS_ASKER] = "stacks",
+        [CLASS_THREADS] = "threads", [CLASS_REGISTERS] = "registers",
+        [CLASS_STALE] = "stacks",    [CLASS_WORDS] = "stacks",
     };
     return names[class];
 }
@@ -51,7 +55,6 @@ static void word_of(struct analyse_origin *origin, const char *name,
         origin->type = leaf.type;
         origin->weight =
             leaf.type->kind == TYPE_POINTER ? WEIGHT_POINTER : WEIGHT_NUMBER;
-        origin->is_variable = path[0] == '\0';
         return;
     }
     origin->weight = type ? WEIGHT_NUMBER : WEIGHT_WORD;
@@ -203,7 +206,10 @@ const char *analyse_thread_text(struct analyse_image *image,
         const struct analyse_walk_frame *const frame = &walk->frames[i];
         if (!frame->has_debug)
             continue;
-        const char *const waits = i > 0 ? walk->frames[i - 1].function : NULL;
+        const char *waits = i > 0 ? walk->frames[i - 1].function : NULL;
+        /* libc's own name for what it exports. */
+        while (waits && waits[0] == '_')
+            waits++;
         const char *const place =
             frame->file ? analyse_text(" (%s:%d)", frame->file, frame->line)
                         : "";
@@ -362,7 +368,7 @@ struct analyse_origin analyse_origin_of(struct analyse_image *image,
                 (unsigned long long)(start->slot -
                                      image->threads[root->thread].tcb));
         origin.where = analyse_text(
-            "libc's record of a thread%s",
+            "argument or result of a thread, which libc keeps%s",
             analyse_thread_text(image, types, (uint32_t)root->thread));
         break;
     default:

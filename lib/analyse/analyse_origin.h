@@ -8,8 +8,8 @@
 #include "analyse/analyse_graph.h"
 #include "analyse/analyse_type.h"
 
-/* The order in which a reader wants a holder named. The first ones hold; from
- * CLASS_REGISTERS on are words that may be dead. */
+/* The order in which a reader wants a holder named. From CLASS_REGISTERS on
+ * words may be dead, and do not hold. */
 enum analyse_class {
     CLASS_GLOBALS,
     CLASS_TLS,
@@ -17,9 +17,9 @@ enum analyse_class {
     CLASS_CLOSURES,
     CLASS_REGIONS,
     CLASS_KEPT, /* blocks that are meant to stay */
-    CLASS_THREADS,
     CLASS_LOCALS,
-    CLASS_ASKER, /* variables of the function that asks */
+    CLASS_ASKER,   /* variables of the function that asks */
+    CLASS_THREADS, /* what libc keeps of a thread: argument, result */
     CLASS_REGISTERS,
     CLASS_STALE, /* variables whose block is not active */
     CLASS_WORDS, /* words of frames that are no variables */
@@ -34,7 +34,7 @@ struct analyse_origin {
     const char *name;                /* of the variable; NULL: has none */
     struct analyse_type *type;       /* of the word; NULL: not known */
     const struct analyse_type *want; /* as asked */
-    bool is_variable;                /* the word is the whole variable */
+    bool is_inside; /* a word of the block that was asked about */
 };
 
 bool analyse_class_holds(enum analyse_class class);

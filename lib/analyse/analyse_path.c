@@ -158,14 +158,20 @@ static struct piece piece_of(struct writer *writer, uint32_t node,
     return piece;
 }
 
+/* How the type of a block is known that a word of type 'to *' leads to. */
 static const char *evidence_note(const struct analyse_search *search,
-                                 uint32_t node)
+                                 uint32_t node, const struct analyse_type *to)
 {
-    switch (search->typing->typed[node].evidence) {
+    const struct analyse_typed *const typed = &search->typing->typed[node];
+    if (!typed->type || to == typed->type)
+        return "";
+    switch (typed->evidence) {
     case EVIDENCE_SOURCE:
         return "type from the source of its allocation";
     case EVIDENCE_STACK:
         return "type as of others allocated there";
+    case EVIDENCE_POINTER:
+        return "type from another pointer to it";
     default:
         return "";
     }
@@ -180,17 +186,18 @@ static void pieces_write(struct writer *writer,
                      ? origin->type->to
                      : NULL;
     writer->pieces = analyse_alloc(found->count * sizeof *writer->pieces);
-    writer->pieces[0] = (struct piece){ "", origin->expression, "" };
+    writer->pieces[0] =
+        (struct piece){ "", origin->expression,
+                        evidence_note(search, found->steps[0].node,
+                                      writer->to) };
     for (size_t i = 1; i < found->count; i++) {
         const struct analyse_type *const want =
             search->typing->typed[found->steps[i].node].type;
-        const bool was_known = writer->to && writer->to->kind != TYPE_VOID;
         writer->pieces[i] =
             piece_of(writer, found->steps[i - 1].node,
                      found->steps[i - 1].value, found->steps[i].slot, want);
-        if (!was_known)
-            writer->pieces[i].note =
-                evidence_note(search, found->steps[i - 1].node);
+        writer->pieces[i].note =
+            evidence_note(search, found->steps[i].node, writer->to);
     }
 }
 
@@ -286,7 +293,7 @@ static void fold(struct writer *writer, const struct analyse_found *found,
 {
     const struct piece *const pieces = writer->pieces;
     const char *text = pieces[0].behind;
-    hop_add(path, writer->search, text, found->steps[0].node, "");
+    hop_add(path, writer->search, text, found->steps[0].node, pieces[0].note);
     for (size_t i = 1; i < found->count;) {
         size_t times = 1;
         size_t period = fold_find(pieces, i, found->count, &times);
@@ -304,7 +311,7 @@ static void fold(struct writer *writer, const struct analyse_found *found,
                              pieces_put(&pieces[i], period, "_"), times, text);
         const size_t last = i + period * times - 1;
         hop_add(path, writer->search, step_text(&pieces[i], period, times),
-                found->steps[last].node, pieces[i].note);
+                found->steps[last].node, pieces[last].note);
         i = last + 1;
     }
     path->expression = text;
@@ -352,6 +359,7 @@ void analyse_path_make(struct analyse_search *search,
                                    .kind = analyse_class_name(class),
                                    .holds = analyse_class_holds(class) };
     pieces_write(&writer, found, origin);
+    writer.pieces[found->count - 1].note = ""; /* no step relies on it */
     vectors_shorten(writer.pieces, found->count);
     path->steps = analyse_alloc(found->count * sizeof *path->steps);
     for (size_t i = 0; i < found->count; i++)

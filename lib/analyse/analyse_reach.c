@@ -82,7 +82,7 @@ static void paths_gather(struct analyse_search *search, size_t wanted,
 
 static const char *own_text(const struct analyse_search *search)
 {
-    if (!search->own)
+    if (!search->has_own)
         return NULL;
     const struct analyse_origin *const own = &search->own_origin;
     const char *const name = own->name ? own->name : own->expression;

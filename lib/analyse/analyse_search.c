@@ -40,62 +40,45 @@ static bool start_counts(const struct analyse_search *search,
             start->slot < question->only_end);
 }
 
-struct ordered {
-    uint32_t start;
-    struct analyse_origin origin;
-};
-
-static int by_class(const void *left, const void *right)
+void analyse_search_start(struct analyse_search *search,
+                          const struct analyse_start *start,
+                          const struct analyse_origin *origin)
 {
-    const struct ordered *const a = left, *const b = right;
-    if (a->origin.class != b->origin.class)
-        return a->origin.class < b->origin.class ? -1 : 1;
-    return a->start < b->start ? -1 : a->start > b->start;
+    search->starts = analyse_grow(search->starts, search->starts_count,
+                                  sizeof *search->starts);
+    search->origins = analyse_grow(search->origins, search->starts_count,
+                                   sizeof *search->origins);
+    search->starts[search->starts_count] = *start;
+    search->origins[search->starts_count++] = *origin;
 }
 
 static void starts_gather(struct analyse_search *search)
 {
     const struct analyse_graph *const graph = search->graph;
-    struct ordered *list =
-        analyse_alloc((graph->starts_count + 1) * sizeof *list);
-    size_t count = 0;
     for (uint32_t i = 0; i < graph->starts_count; i++) {
-        struct analyse_start *const start = &graph->starts[i];
+        const struct analyse_start *const start = &graph->starts[i];
         if (!start_counts(search, start))
             continue;
-        list[count].start = i;
-        list[count].origin =
+        const struct analyse_origin origin =
             analyse_origin_of(graph->image, search->types, start, NULL);
-        if (list[count].origin.class == CLASS_ASKER &&
-            start->to == search->target && !search->question->own_counts) {
-            if (!search->own) {
-                search->own = start;
-                search->own_origin = list[count].origin;
-            }
-            continue;
+        if (origin.class != CLASS_ASKER || start->to != search->target ||
+            search->question->own_counts) {
+            analyse_search_start(search, start, &origin);
+        } else if (!search->has_own) {
+            search->has_own = true;
+            search->own_origin = origin;
         }
-        count++;
     }
-    qsort(list, count, sizeof *list, by_class);
-    search->starts = analyse_alloc((count + 1) * sizeof *search->starts);
-    search->origins = analyse_alloc((count + 1) * sizeof *search->origins);
-    for (size_t i = 0; i < count; i++) {
-        search->starts[i] = list[i].start;
-        search->origins[i] = list[i].origin;
-    }
-    search->starts_count = count;
-    free(list);
 }
 
 /* Members of unions, now that the types are known of what they point to. */
 static void origins_refine(struct analyse_search *search)
 {
     for (size_t i = 0; i < search->starts_count; i++) {
-        const struct analyse_start *const start =
-            &search->graph->starts[search->starts[i]];
+        const struct analyse_start *const start = &search->starts[i];
         struct analyse_type *const want = search->typing->typed[start->to].type;
         const enum analyse_class class = search->origins[i].class;
-        if (!want)
+        if (!want || search->origins[i].is_inside)
             continue;
         search->origins[i] =
             analyse_origin_of(search->graph->image, search->types, start, want);
@@ -121,10 +104,11 @@ analyse_search_make(struct analyse_graph *graph, struct analyse_types *types,
     search->typing =
         analyse_typing_make(graph, types, search->near, near_count);
     starts_gather(search);
+    if (question->kind == TT_QUESTION_FROM)
+        analyse_search_inside(search);
     search->used = analyse_alloc(search->starts_count + 1);
     for (size_t i = 0; i < search->starts_count; i++) {
-        const struct analyse_start *const start =
-            &graph->starts[search->starts[i]];
+        const struct analyse_start *const start = &search->starts[i];
         const struct analyse_type *const type = search->origins[i].type;
         if (type && type->kind == TYPE_POINTER)
             analyse_typing_pointer(search->typing, type->to, start->value,
@@ -237,8 +221,7 @@ static bool class_run(struct analyse_search *search, struct run *run,
     for (size_t i = 0; i < WEIGHT_MAX; i++)
         run->buckets[i].count = run->buckets[i].at = 0;
     for (uint32_t i = 0; i < search->starts_count; i++) {
-        const struct analyse_start *const start =
-            &search->graph->starts[search->starts[i]];
+        const struct analyse_start *const start = &search->starts[i];
         if (search->origins[i].class == class && !search->used[i] &&
             !search->blocked[start->to])
             reach(run, start->to, (uint32_t)search->origins[i].weight,
@@ -277,8 +260,8 @@ static void path_read(struct analyse_search *search, const struct run *run,
         step->node = node;
         if (i == 0) {
             found->start = came->via;
-            step->slot = graph->starts[search->starts[came->via]].slot;
-            step->value = graph->starts[search->starts[came->via]].value;
+            step->slot = search->starts[came->via].slot;
+            step->value = search->starts[came->via].value;
             break;
         }
         step->slot =

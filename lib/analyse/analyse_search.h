@@ -16,7 +16,7 @@ struct analyse_step {
 };
 
 struct analyse_found {
-    uint32_t start; /* index in the graph's starts */
+    uint32_t start; /* index in the search's starts */
     struct analyse_step *steps;
     size_t count; /* at least 1; the last node is the target */
 };
@@ -28,12 +28,12 @@ struct analyse_search {
     const struct tt_record_question *question;
     uint32_t target;
     const uint8_t *near;
-    uint32_t *starts; /* near ones that count, in order of their class */
+    struct analyse_start *starts; /* near ones that count, by their class */
     size_t starts_count;
     struct analyse_origin *origins; /* of each of 'starts' */
     uint8_t *blocked;               /* nodes of earlier paths */
     uint8_t *used;                  /* starts of earlier paths */
-    struct analyse_start *own;      /* the asker's variable, NULL: none */
+    bool has_own; /* the asker's variable points directly to the target */
     struct analyse_origin own_origin;
 };
 
@@ -41,6 +41,15 @@ struct analyse_search {
 struct analyse_search *
 analyse_search_make(struct analyse_graph *graph, struct analyse_types *types,
                     const struct tt_record_question *question, uint32_t target);
+
+/* Words in a block that count as starts (TT_QUESTION_FROM with an object): adds
+ * them to those of a question whose range is in a block. */
+void analyse_search_inside(struct analyse_search *search);
+
+/* Adds a start with its origin. */
+void analyse_search_start(struct analyse_search *search,
+                          const struct analyse_start *start,
+                          const struct analyse_origin *origin);
 
 /* Finds the next path that shares no block (but the target) with those before
  * it. False: there is none. */

@@ -63,7 +63,7 @@ void analyse_typing_pointer(struct analyse_typing *typing,
         typing->image, to, analyse_word(typing->image, block->address));
     if (whole) {
         offer(typing, node, whole,
-              analyse_type_fit(whole, block->size) ? 99 : 0, EVIDENCE_POINTER);
+              analyse_type_fit(whole, block->size) ? 99 : 0, EVIDENCE_TABLE);
         return;
     }
     offer(typing, node, to, analyse_type_fit(to, block->size),

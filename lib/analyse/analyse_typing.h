@@ -13,6 +13,7 @@
 enum analyse_evidence {
     EVIDENCE_NONE,
     EVIDENCE_POINTER, /* a typed pointer to it */
+    EVIDENCE_TABLE,   /* its table of virtual functions */
     EVIDENCE_SOURCE,  /* the text of the line that allocated it */
     EVIDENCE_STACK,   /* others from the same stack */
 };
