@@ -28,7 +28,7 @@ void take(std::size_t bytes)
     std::free(kept);
 }
 
-void *make(std::size_t bytes)
+__attribute__((noinline)) void *make(std::size_t bytes)
 {
     void *const block = std::malloc(bytes);
     kept = block;

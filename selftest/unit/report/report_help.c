@@ -47,9 +47,29 @@ static void own_frames_cut(void)
     text.len = (size_t)(to - text.data);
 }
 
+/* A block of the test that nothing names is in a register, or still on the
+ * stack: that is the compiler's choice. */
+static void stale_words_are_one(void)
+{
+    static const char reg[] = "register of this thread";
+    static const char word[] = "word on the stack of this thread";
+    char *at;
+    while ((at = strstr(text.data, reg)) != NULL) {
+        const size_t more = sizeof word - sizeof reg;
+        const size_t place = (size_t)(at - text.data);
+        tt_text_bytes(&text, word, more);
+        at = text.data + place;
+        memmove(at + sizeof word - 1, at + sizeof reg - 1,
+                text.len - more - place - (sizeof reg - 1));
+        memcpy(at, word, sizeof word - 1);
+        text.data[text.len] = '\0';
+    }
+}
+
 void expect_text(const char *expected)
 {
     own_frames_cut();
+    stale_words_are_one();
     cr_expect_str_eq(text.data, expected);
 }
 
