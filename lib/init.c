@@ -66,7 +66,7 @@ static void after_fork_in_child(void)
     tt_collect_child();
     tt_report_unlock();
     tt_budget_child();
-    tt_pressure_child();
+    tt_pressure_forget();
 }
 
 static void module_unloaded(void)

@@ -358,7 +358,7 @@ void tt_pressure_waiting(struct tt_pressure_waiting *waiting)
     tt_lock_give(&tt_registry.lock);
 }
 
-void tt_pressure_child(void)
+void tt_pressure_forget(void)
 {
     atomic_store(&pressure.due, TETHER_NO_PRESSURE);
 }

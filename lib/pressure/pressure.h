@@ -39,7 +39,7 @@ void tt_stress_safepoint(void);
 /* Gives up inside malloc what may go at 'level'. Hook: runs there. */
 void tt_pressure_in_malloc(enum tether_level level);
 
-/* In a forked child nothing is due. */
-void tt_pressure_child(void);
+/* Nothing is due any more: in a forked child, and when a window begins. */
+void tt_pressure_forget(void);
 
 #endif

@@ -196,32 +196,36 @@ static uint64_t number_read(const char *name, uint64_t most)
     return value;
 }
 
+/* What tether_stress set ends with its window. */
 static void environment_read(void)
 {
-    static bool read;
-    if (read)
-        return;
-    read = true;
     const char *const at = tt_os_env("TETHER_STRESS_AT");
-    const char *const log = tt_os_env("TETHER_STRESS_LOG");
     stress.every = number_read("TETHER_STRESS", INT64_MAX);
     stress.pressure = (enum tether_level)number_read("TETHER_STRESS_PRESSURE",
                                                      TETHER_EXHAUSTED);
-    if (at && *at) {
-        stress.every = 0;
-        if (!list_read(at))
-            tt_die("TETHER_STRESS_AT",
-                   "`%s` is no list of rising numbers with commas between, at "
-                   "most %u",
-                   at, AT_MAX);
-    }
-    if (log && *log)
+    stress.at_count = 0;
+    if (!at || !*at)
+        return;
+    stress.every = 0;
+    if (!list_read(at))
+        tt_die("TETHER_STRESS_AT",
+               "`%s` is no list of rising numbers with commas between, at "
+               "most %u",
+               at, AT_MAX);
+}
+
+static void log_open(void)
+{
+    const char *const log = tt_os_env("TETHER_STRESS_LOG");
+    if (stress.log < 0 && log && *log)
         stress.log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 }
 
 void tt_stress_window_began(const char *name)
 {
     environment_read();
+    log_open();
+    tt_pressure_forget();
     atomic_store(&stress.count, 0);
     atomic_store(&stress.due, 0);
     if (!stress.every && !stress.at_count)
