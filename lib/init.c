@@ -86,6 +86,7 @@ __attribute__((constructor(101))) static void setup(void)
     tt_heap_news.relieve = tt_pressure_relieve;
     tt_budget_tell.pressure = tt_pressure_due;
     tt_budget_tell.stressed = tt_stressed;
+    tt_budget_tell.stress_after = tt_stress_after;
     tt_budget_tell.window_began = tt_stress_window_began;
     tt_budget_tell.window_ends = tt_stress_window_ends;
     tt_safepoint_more = tt_pressure_safepoint;

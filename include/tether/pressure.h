@@ -23,11 +23,11 @@
  * lock of Tether's held. Only what was registered with .in_malloc = true runs
  * inside malloc too, on whatever thread allocates, just before .max_heap would
  * break. Its author promises what a signal handler promises (it calls nothing
- * but what may be called there, and free) and that it takes no lock that an
- * allocating caller may hold. What it changes has to be volatile or atomic, as
- * what a signal handler changes: compilers know that malloc calls nobody.
- * All of that is given up before a budget fails, and the failure tells what
- * was still waiting for a safe point.
+ * but what may be called there, and free), that it takes no lock that an
+ * allocating caller may hold, and that several threads may run it at once. What
+ * it changes has to be volatile or atomic, as what a signal handler changes:
+ * compilers know that malloc calls nobody. All of that is given up before a
+ * budget fails, and the failure tells what was still waiting for a safe point.
  */
 #include <stddef.h>
 #include <tether/api.h>

@@ -100,6 +100,8 @@ bool tt_window_is_mine(void);
 struct tt_budget_tell {
     void (*pressure)(enum tether_level level);
     void (*stressed)(int64_t index);
+    /* The number after this one; 0: none. Calls nobody, under a lock. */
+    int64_t (*stress_after)(int64_t index);
     /* A window has begun; it ends, 'passed' or not. */
     void (*window_began)(const char *name);
     void (*window_ends)(bool passed);

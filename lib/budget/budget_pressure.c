@@ -63,8 +63,10 @@ void tt_budget_marked(struct tt_scope *scope, enum tt_limit gauge,
     const bool is_new = scope->mark[gauge] && value >= scope->mark[gauge];
     const int64_t critical = critical_of(scope);
     if (is_new)
-        scope->mark[gauge] =
-            gauge == TT_LIMIT_HEAP ? mark_above(scope, value) : 0;
+        scope->mark[gauge] = gauge == TT_LIMIT_HEAP ? mark_above(scope, value)
+                             : tt_budget_tell.stress_after
+                                 ? tt_budget_tell.stress_after(value)
+                                 : 0;
     tt_lock_give(&shares.lock);
     if (!is_new)
         return; /* another thread was told */

@@ -28,7 +28,8 @@ struct tt_pressure_waiting {
 };
 void tt_pressure_waiting(struct tt_pressure_waiting *waiting);
 
-/* Stress, for tt_budget_tell. tt_stressed runs inside malloc. */
+/* Stress, for tt_budget_tell. The first two run inside malloc. */
+int64_t tt_stress_after(int64_t index);
 void tt_stressed(int64_t index);
 void tt_stress_window_began(const char *name);
 void tt_stress_window_ends(bool passed);

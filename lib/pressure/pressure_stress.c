@@ -36,17 +36,16 @@ static struct {
     enum tether_level pressure;
     _Atomic uint64_t count; /* that became due in this window */
     _Atomic uint64_t due;   /* at which allocation; 0: it has run */
-    uint64_t last;
-    int log; /* a file, -1: none */
+    int log;                /* a file, -1: none */
 } stress = { .log = -1 };
 
-/* The next index after 'index'; 0: none. */
-static int64_t index_after(uint64_t index)
+int64_t tt_stress_after(int64_t index)
 {
+    const uint64_t now = (uint64_t)index;
     if (stress.every)
-        return (int64_t)((index / stress.every + 1) * stress.every);
+        return (int64_t)((now / stress.every + 1) * stress.every);
     for (size_t i = 0; i < stress.at_count; i++)
-        if (stress.at[i] > index)
+        if (stress.at[i] > now)
             return (int64_t)stress.at[i];
     return 0;
 }
@@ -87,17 +86,15 @@ static void collect_in_malloc(void)
 void tt_stressed(int64_t index)
 {
     const uint64_t count = atomic_fetch_add(&stress.count, 1) + 1;
-    stress.last = (uint64_t)index;
-    log_write("due", stress.last, NULL);
-    tt_board_stress(count, stress.last, 0);
+    log_write("due", (uint64_t)index, NULL);
+    tt_board_stress(count, (uint64_t)index, 0);
     collect_in_malloc();
     if (stress.pressure) {
         tt_pressure_in_malloc(stress.pressure);
         tt_pressure_due(stress.pressure);
     }
-    atomic_store(&stress.due, stress.last);
+    atomic_store(&stress.due, (uint64_t)index);
     tt_safepoint_set();
-    tt_budget_stress_at(index_after(stress.last));
 }
 
 static uint64_t allocations_now(void)
@@ -134,8 +131,7 @@ void tt_stress_safepoint(void)
 
 static void stress_begin(void)
 {
-    const uint64_t now = allocations_now();
-    const int64_t next = index_after(now);
+    const int64_t next = tt_stress_after((int64_t)allocations_now());
     if (next)
         tt_budget_stress_at(next);
 }

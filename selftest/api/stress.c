@@ -148,8 +148,8 @@ Test(stress, threads_share_the_count)
         pthread_join(threads[i], NULL);
     in_allocation = 0;
     tether_stress(0);
-    cr_assert_geq(inside, 290, "%u", inside);
-    cr_assert_leq(inside, 302, "%u", inside);
+    cr_assert_geq(inside, 300, "%u", inside);
+    cr_assert_leq(inside, 301, "%u", inside);
     cr_assert_eq(outside, 0, "safe points of other threads run none");
     tether_safepoint();
     cr_assert_eq(outside, 1);
