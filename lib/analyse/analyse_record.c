@@ -63,6 +63,49 @@ static void sections_read(struct analyse_image *image,
     }
 }
 
+/* Is all of it mapped? Mappings are in the order of addresses. */
+static bool is_mapped(const struct analyse_image *image, uint64_t start,
+                      uint64_t end)
+{
+    const struct analyse_input *const maps = &image->maps;
+    size_t low = 0, high = maps->mappings_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (maps->mappings[middle].end <= start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < maps->mappings_count && start < end; low++) {
+        if (maps->mappings[low].start > start)
+            return false;
+        start = maps->mappings[low].end;
+    }
+    return start >= end;
+}
+
+/* Leaves out what cannot be: it would be looked for for ever. */
+static void record_check(struct analyse_image *image)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < image->blocks_count; i++) {
+        const struct tt_record_block *const block = &image->blocks[i];
+        const uint64_t end = block->address + block->size;
+        if (end >= block->address && is_mapped(image, block->address, end))
+            image->blocks[kept++] = *block;
+    }
+    image->blocks_count = kept;
+    for (size_t i = 0; i < image->roots_count; i++) {
+        struct tt_record_root *const root = &image->roots[i];
+        /* Their numbers are known elsewhere: an empty one keeps its place. */
+        if (root->kind != TT_ROOT_KEPT &&
+            !is_mapped(image, root->start, root->end))
+            root->end = root->start;
+        if (root->module >= (int64_t)image->modules_count)
+            root->module = -1;
+    }
+}
+
 const char *analyse_image_record(struct analyse_image *image, int memory_fd,
                                  int record_fd)
 {
@@ -84,6 +127,7 @@ const char *analyse_image_record(struct analyse_image *image, int memory_fd,
     image->maps.pid = image->pid;
     image->verbose = record.header->verbose != 0;
     sections_read(image, &record);
+    record_check(image);
     munmap((void *)record.bytes, record.size);
     return NULL;
 }
