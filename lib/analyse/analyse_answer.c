@@ -58,6 +58,7 @@ static void why_put(struct analyse_reach *reach,
     for (size_t i = 0; i < answer.paths_count; i++)
         path_put(to, &answer.paths[i]);
     line_put(to, 'c', answer.cut);
+    line_put(to, 'c', answer.thread);
     if (answer.more)
         fprintf(to, "n\t%zu\n", answer.more);
 }
@@ -98,7 +99,7 @@ void analyse_reach_record(struct analyse_reach *reach, FILE *to)
 
 /* ---- for people ---- */
 
-static const char *size_text(uint64_t bytes)
+const char *analyse_size_text(uint64_t bytes)
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
     size_t unit = 0;
@@ -134,8 +135,8 @@ static const char *site_text(struct analyse_image *image, uint32_t stack)
 static const char *block_text(struct analyse_image *image, const char *type,
                               uint64_t size, uint32_t stack)
 {
-    return analyse_text("%s%s%s%s", type, type[0] ? ", " : "", size_text(size),
-                        site_text(image, stack));
+    return analyse_text("%s%s%s%s", type, type[0] ? ", " : "",
+                        analyse_size_text(size), site_text(image, stack));
 }
 
 static void path_show(struct analyse_image *image,
@@ -176,8 +177,11 @@ static void node_show(struct analyse_reach *reach, uint32_t node,
         fprintf(to, "  %zu further disjoint paths\n", answer.more);
     if (answer.cut)
         fprintf(to, "  %s.\n", answer.cut);
-    fprintf(to, "  It keeps %s in %llu block%s alive.\n", size_text(bytes),
-            (unsigned long long)blocks, blocks == 1 ? "" : "s");
+    if (answer.thread)
+        fprintf(to, "  %s.\n", answer.thread);
+    fprintf(to, "  It keeps %s in %llu block%s alive.\n",
+            analyse_size_text(bytes), (unsigned long long)blocks,
+            blocks == 1 ? "" : "s");
 }
 
 /* Was it allocated by this function? */

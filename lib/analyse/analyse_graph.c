@@ -177,33 +177,78 @@ static void spread(const struct analyse_graph *graph, uint8_t *marks,
         }
 }
 
-void analyse_graph_retained(struct analyse_graph *graph, uint32_t target,
-                            uint64_t *bytes, uint64_t *blocks)
+struct retained {
+    uint8_t *others, *mine; /* marks of each node */
+    uint32_t *queue;
+    size_t tail;
+};
+
+static struct retained retained_make(const struct analyse_graph *graph)
 {
-    const struct analyse_image *const image = graph->image;
-    const size_t nodes = image->blocks_count;
-    uint8_t *const others = analyse_alloc(nodes + 1);
-    uint8_t *const mine = analyse_alloc(nodes + 1);
-    uint32_t *const queue = analyse_alloc((nodes + 1) * sizeof *queue);
-    size_t tail = 0;
-    for (size_t i = 0; i < graph->starts_count; i++) {
-        const uint32_t to = graph->starts[i].to;
-        if (to != target && !others[to]) {
-            others[to] = 1;
-            queue[tail++] = to;
-        }
-    }
-    spread(graph, others, queue, tail, target);
-    mine[target] = 1;
-    queue[0] = target;
-    spread(graph, mine, queue, 1, NONE);
+    const size_t nodes = graph->image->blocks_count;
+    return (struct retained){
+        .others = analyse_alloc(nodes + 1),
+        .mine = analyse_alloc(nodes + 1),
+        .queue = analyse_alloc((nodes + 1) * sizeof(uint32_t)),
+    };
+}
+
+static void retained_see(struct retained *retained, uint8_t *marks,
+                         uint32_t node)
+{
+    if (marks[node])
+        return;
+    marks[node] = 1;
+    retained->queue[retained->tail++] = node;
+}
+
+/* Adds up what is mine and nobody else's. */
+static void retained_count(struct retained *retained,
+                           const struct analyse_image *image, uint64_t *bytes,
+                           uint64_t *blocks)
+{
     *bytes = *blocks = 0;
-    for (size_t i = 0; i < nodes; i++)
-        if (mine[i] && !others[i]) {
+    for (size_t i = 0; i < image->blocks_count; i++)
+        if (retained->mine[i] && !retained->others[i]) {
             *bytes += image->blocks[i].size;
             (*blocks)++;
         }
-    free(queue);
-    free(mine);
-    free(others);
+    free(retained->queue);
+    free(retained->mine);
+    free(retained->others);
+}
+
+void analyse_graph_retained(struct analyse_graph *graph, uint32_t target,
+                            uint64_t *bytes, uint64_t *blocks)
+{
+    struct retained retained = retained_make(graph);
+    for (size_t i = 0; i < graph->starts_count; i++)
+        if (graph->starts[i].to != target)
+            retained_see(&retained, retained.others, graph->starts[i].to);
+    spread(graph, retained.others, retained.queue, retained.tail, target);
+    retained.tail = 0;
+    retained_see(&retained, retained.mine, target);
+    spread(graph, retained.mine, retained.queue, retained.tail, NONE);
+    retained_count(&retained, graph->image, bytes, blocks);
+}
+
+void analyse_graph_of_thread(struct analyse_graph *graph, int32_t thread,
+                             uint64_t *bytes, uint64_t *blocks)
+{
+    struct retained retained = retained_make(graph);
+    const struct tt_record_root *const roots = graph->image->roots;
+    for (int pass = 0; pass < 2; pass++) {
+        uint8_t *const marks = pass ? retained.mine : retained.others;
+        retained.tail = 0;
+        for (size_t i = 0; i < graph->starts_count; i++) {
+            const struct tt_record_root *const root =
+                &roots[graph->starts[i].root];
+            /* libc's own blocks for the thread are nobody's concern. */
+            if ((root->thread == thread) == pass &&
+                root->kind != TT_ROOT_THREAD)
+                retained_see(&retained, marks, graph->starts[i].to);
+        }
+        spread(graph, marks, retained.queue, retained.tail, NONE);
+    }
+    retained_count(&retained, graph->image, bytes, blocks);
 }

@@ -49,4 +49,9 @@ uint8_t *analyse_graph_near(struct analyse_graph *graph, uint32_t target,
 void analyse_graph_retained(struct analyse_graph *graph, uint32_t target,
                             uint64_t *bytes, uint64_t *blocks);
 
+/* Counts what nothing but a thread's own roots keep alive: its stack, its
+ * registers, its thread-locals. */
+void analyse_graph_of_thread(struct analyse_graph *graph, int32_t thread,
+                             uint64_t *bytes, uint64_t *blocks);
+
 #endif

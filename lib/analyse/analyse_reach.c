@@ -92,6 +92,40 @@ static const char *own_text(const struct analyse_search *search)
                         place ? place : "");
 }
 
+/* The thread that ran main has the smallest number. */
+static bool thread_is_first(const struct analyse_image *image, size_t thread)
+{
+    for (size_t i = 0; i < image->threads_count; i++)
+        if (image->threads[i].tid < image->threads[thread].tid)
+            return false;
+    return true;
+}
+
+/* Of a thread that is named as a holder: what is lost when it ends? */
+static const char *thread_text(struct analyse_search *search,
+                               const struct analyse_found *found)
+{
+    const struct analyse_image *const image = search->graph->image;
+    const struct analyse_start *const start = &search->starts[found->start];
+    const int32_t thread = image->roots[start->root].thread;
+    uint64_t bytes, blocks;
+    if (search->origins[found->start].is_inside || thread < 0 ||
+        (size_t)thread >= image->threads_count || image->threads_count < 2 ||
+        image->threads[thread].flags & TT_THREAD_ASKER ||
+        thread_is_first(image, (size_t)thread))
+        return NULL;
+    analyse_graph_of_thread(search->graph, thread, &bytes, &blocks);
+    if (blocks == 0)
+        return NULL;
+    const char *const name =
+        image->threads[thread].name[0]
+            ? analyse_text("`%s`", image->threads[thread].name)
+            : analyse_text("%d", (int)thread + 1);
+    return analyse_text("thread %s alone keeps %s in %llu block%s alive", name,
+                        analyse_size_text(bytes), (unsigned long long)blocks,
+                        blocks == 1 ? "" : "s");
+}
+
 void analyse_reach_why(struct analyse_reach *reach,
                        const struct tt_record_question *question,
                        struct analyse_answer *answer)
@@ -124,6 +158,7 @@ void analyse_reach_why(struct analyse_reach *reach,
         if (!answer->cut)
             answer->cut = set_text(search, gather->found, gather->paths,
                                    gather->holders, doubtful);
+        answer->thread = thread_text(search, &gather->found[0]);
     }
 }
 

@@ -19,8 +19,9 @@ void analyse_reach_begin(struct analyse_reach *reach,
 struct analyse_answer {
     const char *type;
     const char *verdict;
-    const char *own; /* a sentence on the asker's variable; NULL: none */
-    const char *cut; /* a sentence; NULL: nothing to say */
+    const char *own;    /* a sentence on the asker's variable; NULL: none */
+    const char *cut;    /* a sentence; NULL: nothing to say */
+    const char *thread; /* a sentence on the thread that holds; NULL: none */
     struct analyse_path *paths;
     size_t paths_count;
     size_t more; /* disjoint paths that are not among them */
@@ -34,6 +35,9 @@ void analyse_reach_why(struct analyse_reach *reach,
 void analyse_reach_slot(struct analyse_reach *reach, uint64_t slot,
                         const struct tt_record_question *question,
                         const char **expression, const char **where);
+
+/* '3.1 KiB'. */
+const char *analyse_size_text(uint64_t bytes);
 
 /* Answers a record's questions as reach/reach_record.h says. */
 void analyse_reach_record(struct analyse_reach *reach, FILE *to);
