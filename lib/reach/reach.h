@@ -44,7 +44,7 @@ struct tt_reach_totals {
     uint64_t blocks[TT_REACH_HELD + 1];
     uint64_t bytes[TT_REACH_HELD + 1];
     uint64_t stopped_ns; /* how long the world stood still */
-    uint64_t marked_ns;  /* what marking took */
+    uint64_t marked_ns;  /* processor time of the mark */
     uint32_t missed;     /* threads that could not be stopped */
     uint32_t by_signals;
 };

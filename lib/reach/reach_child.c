@@ -208,17 +208,24 @@ bool reach_answer(struct reach_state *state)
     return true;
 }
 
+static uint64_t processor_ns(void)
+{
+    struct timespec now = { 0, 0 };
+    TT_CALL(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &now, 0, 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static bool world_mark(struct reach_state *state)
 {
     struct reach_mark mark;
-    const uint64_t start_ns = tt_call_now_ns();
     if (!reach_maps_gather(state) || !reach_roots_gather(state) ||
         !reach_mark_begin(&mark, state))
         return false;
+    const uint64_t start_ns = processor_ns();
     reach_mark_all(&mark, state->kinds);
+    state->desk->totals.marked_ns = processor_ns() - start_ns;
     const bool whole = !mark.overflown;
     reach_mark_end(&mark);
-    state->desk->totals.marked_ns = tt_call_now_ns() - start_ns;
     return whole && reach_write_base(state);
 }
 
