@@ -13,13 +13,16 @@
 
 #include "reach/reach_regions.h"
 
-TETHER_API void __lsan_disable(void);
-TETHER_API void __lsan_enable(void);
-TETHER_API void __lsan_ignore_object(const void *object);
-TETHER_API void __lsan_register_root_region(const void *start, size_t bytes);
-TETHER_API void __lsan_unregister_root_region(const void *start, size_t bytes);
-TETHER_API void __lsan_do_leak_check(void);
-TETHER_API int __lsan_do_recoverable_leak_check(void);
+/* Weak, for where a sanitizer's are linked into the same program. */
+#define LSAN_API TETHER_API __attribute__((weak))
+
+LSAN_API void __lsan_disable(void);
+LSAN_API void __lsan_enable(void);
+LSAN_API void __lsan_ignore_object(const void *object);
+LSAN_API void __lsan_register_root_region(const void *start, size_t bytes);
+LSAN_API void __lsan_unregister_root_region(const void *start, size_t bytes);
+LSAN_API void __lsan_do_leak_check(void);
+LSAN_API int __lsan_do_recoverable_leak_check(void);
 
 /* What the thread allocates from here on is meant to stay; nests. */
 void __lsan_disable(void)
