@@ -284,6 +284,10 @@ enum tether_outcome tether_check_no_dangling(tether_weak ref,
     struct tt_text text;
     if (begun != TETHER_PASSED)
         return begun;
+    if (tt_heap_is_sanitized())
+        return tt_check_unchecked(
+            why, "AddressSanitizer has a quarantine of its own, so Tether "
+                 "keeps no dead object whose referrers could be looked for");
     if (!inquiry.about.quarantined)
         tt_die(inquiry.call,
                "the memory of a dead object is used again at once, so nobody "
