@@ -19,41 +19,44 @@ struct heap {
     uint32_t stacks_max;   /* greatest id of a stack that a block has */
 };
 
-/* Is the record in this stretch of libtether's? A page of the file may be
- * mapped twice, and in one of them pointers are not relocated. */
-static bool record_find(struct heap *heap, uint64_t start, uint64_t end)
+/* Offers each place in libtether's data where a magic stands, until one is
+ * taken. A page of the file may be mapped twice, and in one of them pointers
+ * are not relocated: who takes a place looks at that. */
+static bool stretch_search(struct analyse_image *image, const char *magic,
+                           const struct analyse_mapping *map,
+                           bool (*take)(struct analyse_image *, uint64_t,
+                                        void *),
+                           void *ctx)
 {
-    for (uint64_t at = start; at + sizeof heap->at <= end; at += 8) {
-        char magic[16];
-        uint64_t word;
-        if (!analyse_read(heap->image, at, magic, sizeof magic)) {
+    for (uint64_t at = map->start; at + 16 <= map->end; at += 8) {
+        char bytes[16];
+        if (!analyse_read(image, at, bytes, sizeof bytes))
             at = (at | 4095) - 7;
-            continue;
-        }
-        if (!memcmp(magic, TT_HEAP_RECORD_MAGIC, sizeof magic) &&
-            analyse_read(heap->image, at, &heap->at, sizeof heap->at) &&
-            analyse_read(heap->image, (uint64_t)heap->at.regions, &word,
-                         sizeof word))
+        else if (!memcmp(bytes, magic, sizeof bytes) && take(image, at, ctx))
             return true;
     }
     return false;
 }
 
-static bool record_search(struct heap *heap)
+bool analyse_tables_search(struct analyse_image *image, const char *magic,
+                           bool (*take)(struct analyse_image *, uint64_t,
+                                        void *),
+                           void *ctx)
 {
-    const struct analyse_input *const maps = &heap->image->maps;
-    for (size_t i = 0; i < maps->mappings_count; i++) {
-        const struct analyse_mapping *const map = &maps->mappings[i];
-        if (strstr(map->path, "/libtether.so") &&
-            record_find(heap, map->start, map->end))
-            return true;
-    }
-    /* Linked into a test of Tether's own. */
-    for (size_t i = 0; i < maps->mappings_count && i < 8; i++)
-        if (maps->mappings[i].path[0] == '/' &&
-            record_find(heap, maps->mappings[i].start, maps->mappings[i].end))
+    const struct analyse_input *const maps = &image->maps;
+    for (size_t i = 0; i < maps->mappings_count; i++)
+        if (strstr(maps->mappings[i].path, "/libtether.so") &&
+            stretch_search(image, magic, &maps->mappings[i], take, ctx))
             return true;
     return false;
+}
+
+static bool record_take(struct analyse_image *image, uint64_t at, void *ctx)
+{
+    struct heap *const heap = ctx;
+    uint64_t word;
+    return analyse_read(image, at, &heap->at, sizeof heap->at) &&
+           analyse_read(image, (uint64_t)heap->at.regions, &word, sizeof word);
 }
 
 static void block_add(struct heap *heap, uint64_t address, uint32_t kind)
@@ -174,7 +177,7 @@ static void stack_read(struct heap *heap, uint32_t id)
 const char *analyse_heap_read(struct analyse_image *image)
 {
     struct heap heap = { .image = image };
-    if (!record_search(&heap))
+    if (!analyse_tables_search(image, TT_HEAP_RECORD_MAGIC, record_take, &heap))
         return "Tether is not loaded in it, so its heap is not known: run it "
                "with 'tether run' or link it with tether";
     blocks_read(&heap);

@@ -80,6 +80,19 @@ const char *analyse_image_complete(struct analyse_image *image);
  * in the image. NULL, or why that is not possible. */
 const char *analyse_heap_read(struct analyse_image *image);
 
+/* Adds the closures and regions that this Tether knows. */
+void analyse_roots_read(struct analyse_image *image);
+
+/* Offers each place in that Tether's data where a magic of 16 bytes stands,
+ * until one is taken; then true. */
+bool analyse_tables_search(struct analyse_image *image, const char *magic,
+                           bool (*take)(struct analyse_image *image,
+                                        uint64_t at, void *ctx),
+                           void *ctx);
+
+/* Adds a string to the image's text; its place. */
+uint32_t analyse_text_add(struct analyse_image *image, const char *text);
+
 /* Adds a root of whole words; NULL if nothing is left of it. */
 struct tt_record_root *analyse_root_add(struct analyse_image *image,
                                         enum tt_root_kind kind, uint64_t start,

@@ -31,7 +31,7 @@ static bool name_starts(const char *name, const char *start)
     return strncmp(name, start, strlen(start)) == 0;
 }
 
-static uint32_t text_add(struct analyse_image *image, const char *text)
+uint32_t analyse_text_add(struct analyse_image *image, const char *text)
 {
     const size_t len = strlen(text) + 1;
     char *const grown = realloc(image->text, image->text_bytes + len + 1);
@@ -80,7 +80,7 @@ static void modules_gather(struct analyse_image *image)
             image->modules[image->modules_count++] = (struct tt_record_module){
                 .start = map->start,
                 .end = maps->mappings[end - 1].end,
-                .path = text_add(image, map->path),
+                .path = analyse_text_add(image, map->path),
                 .flags = module_flags(map->path),
             };
         }
@@ -339,6 +339,7 @@ const char *analyse_image_complete(struct analyse_image *image)
     tls_numbers(&libc);
     for (uint32_t i = 0; i < image->threads_count; i++)
         thread_place(&libc, i);
+    analyse_roots_read(image);
     stacks_gather(image);
     return analyse_heap_read(image);
 }

@@ -11,6 +11,7 @@
  * Locks: one; held over the stop of the world.
  */
 #include "reach/reach_inside.h"
+#include "reach/reach_tables.h"
 
 #if __has_include(<ffi.h>)
 #    define TT_HAVE_FFI 1
@@ -39,6 +40,23 @@ static struct {
     void *(*alloc)(size_t, void **);
     void (*free)(void *);
 } closures = { .live.size = sizeof(struct closure) };
+
+extern const struct tt_reach_table tt_reach_closures;
+
+const struct tt_reach_table tt_reach_closures __attribute__((used)) = {
+    .magic = { 't', 'e', 't', 'h', 'e', 'r', '-', 'r', 'o', 'o', 't', '-', 't',
+               'a', 'b', '1' },
+    .items = &closures.live.items,
+    .count = &closures.live.count,
+    .kind = TT_ROOT_CLOSURE,
+    .entry_bytes = sizeof(struct closure),
+    .start_at = offsetof(struct closure, start),
+    .end_at = TT_REACH_NOWHERE,
+    .made_at = offsetof(struct closure, made),
+    .name_at = TT_REACH_NOWHERE,
+    .calls_at = offsetof(ffi_closure, fun),
+    .data_at = offsetof(ffi_closure, user_data),
+};
 
 /* libffi may have been loaded where a look-up from here does not find it. */
 static void *real_find(const char *name)

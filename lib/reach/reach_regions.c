@@ -8,6 +8,7 @@
  */
 #include "reach/reach_inside.h"
 #include "reach/reach_regions.h"
+#include "reach/reach_tables.h"
 
 #include <string.h>
 #include <tether/reach.h>
@@ -25,6 +26,23 @@ static struct {
     struct tt_lock lock;
     struct reach_array entries;
 } regions = { .entries.size = sizeof(struct region_entry) };
+
+extern const struct tt_reach_table tt_reach_regions;
+
+const struct tt_reach_table tt_reach_regions __attribute__((used)) = {
+    .magic = { 't', 'e', 't', 'h', 'e', 'r', '-', 'r', 'o', 'o', 't', '-', 't',
+               'a', 'b', '1' },
+    .items = &regions.entries.items,
+    .count = &regions.entries.count,
+    .kind = TT_ROOT_REGION,
+    .entry_bytes = sizeof(struct region_entry),
+    .start_at = offsetof(struct region_entry, start),
+    .end_at = offsetof(struct region_entry, end),
+    .made_at = offsetof(struct region_entry, made),
+    .name_at = offsetof(struct region_entry, name),
+    .calls_at = TT_REACH_NOWHERE,
+    .data_at = TT_REACH_NOWHERE,
+};
 
 tether_status reach_region_add(uintptr_t start, size_t bytes, const char *name,
                                uintptr_t made)

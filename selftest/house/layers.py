@@ -19,7 +19,11 @@ OUTSIDE = ("examples", "selftest/api", "selftest/fixtures")
 # lib/base and a record format.
 KNOWS_ALL = "lib/init.c"
 OWN_PROGRAMS = {"analyse": {"analyse", "base"}}
-SHARED_WITH_PROGRAMS = ("heap/heap_record.h", "reach/reach_record.h")
+SHARED_WITH_PROGRAMS = (
+    "heap/heap_record.h",
+    "reach/reach_record.h",
+    "reach/reach_tables.h",
+)
 # What sees public headers only, and what of lib/ it sees beside them.
 OUTER = {
     "config": {"config"},

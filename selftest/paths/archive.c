@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Intrusive lists in a static library. */
+/* Intrusive lists in a static library; and how cases are told. */
 #include "cases.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct link {
     struct link *next, *prev;
@@ -53,4 +55,20 @@ void archive_make(void)
         if (i == 4)
             case_is("intrusive list in a static library", job->arg);
     }
+}
+
+void case_is(const char *name, const void *object)
+{
+    printf("%s\t%p\n", name, object);
+}
+
+void case_means(const char *call, const void *value)
+{
+    printf("=%s\t%p\n", call, value);
+}
+
+NOINLINE void stack_scrub(void)
+{
+    volatile char room[16384];
+    memset((char *)room, 0, sizeof room);
 }

@@ -13,26 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <uthash.h>
 
 void plain_make(void);
-
-void case_is(const char *name, const void *object)
-{
-    printf("%s\t%p\n", name, object);
-}
-
-void case_means(const char *call, const void *value)
-{
-    printf("=%s\t%p\n", call, value);
-}
-
-NOINLINE void stack_scrub(void)
-{
-    volatile char room[16384];
-    memset((char *)room, 0, sizeof room);
-}
 
 struct item {
     char text[48];
@@ -424,6 +409,22 @@ static NOINLINE void closure_case(void)
     case_means("closure->user_data", context);
 }
 
+/* ---- regions ---- */
+
+int tether_root_add_at(const void *start, size_t bytes, const char *name);
+
+static struct item **page;
+
+static NOINLINE void region_case(void)
+{
+    KEEP(page);
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                -1, 0);
+    tether_root_add_at(page, 4096, "page");
+    page[4] = item_new();
+    case_is("registered region", page[4]);
+}
+
 /* ---- no holder ---- */
 
 static NOINLINE void lost_case(void)
@@ -467,6 +468,7 @@ static NOINLINE void cases_make(void)
     thread_local_case();
     key_case();
     closure_case();
+    region_case();
     lost_case();
 }
 
