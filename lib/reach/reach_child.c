@@ -215,6 +215,21 @@ static uint64_t processor_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The word that holds the control is ours, and so in no root. */
+static void control_mark(struct reach_mark *mark)
+{
+    const uintptr_t word = (uintptr_t)&reach_controls.held;
+    mark->colour = SHADOW_HELD;
+    reach_mark_range(mark, word, word + sizeof(void *));
+    reach_mark_run(mark);
+}
+
+static bool controls_hold(void)
+{
+    return reach_mark_of((uintptr_t)reach_controls.held) == TT_REACH_HELD &&
+           reach_mark_of(~reach_controls.lost) != TT_REACH_HELD;
+}
+
 static bool world_mark(struct reach_state *state)
 {
     struct reach_mark mark;
@@ -222,11 +237,13 @@ static bool world_mark(struct reach_state *state)
         !reach_mark_begin(&mark, state))
         return false;
     const uint64_t start_ns = processor_ns();
+    control_mark(&mark);
     reach_mark_all(&mark, state->kinds);
     state->desk->totals.marked_ns = processor_ns() - start_ns;
     const bool whole = !mark.overflown;
     reach_mark_end(&mark);
-    return whole && reach_write_base(state);
+    state->desk->doubtful = !controls_hold();
+    return whole && !state->desk->doubtful && reach_write_base(state);
 }
 
 static void desk_done(struct reach_desk *desk, bool good)

@@ -70,8 +70,19 @@ struct reach_desk {
     struct tt_record_question questions[TT_REACH_QUESTIONS];
     char names[2048]; /* strings of the questions; the first is empty */
     size_t names_bytes;
-    bool failed; /* the child had no memory */
+    bool failed;   /* the child had no memory */
+    bool doubtful; /* the mark did not find its controls as they are */
 };
+
+/*
+ * The controls of every mark: a block that one word holds, and one that
+ * nothing does. A mark that finds them otherwise says nothing of others.
+ */
+struct reach_controls {
+    void *volatile held; /* the word */
+    uintptr_t lost;      /* in disguise: all bits turned */
+};
+extern struct reach_controls reach_controls;
 
 /* ---- before the stop ---- */
 

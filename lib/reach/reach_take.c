@@ -9,6 +9,7 @@
 #include "reach/reach_inside.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,9 +23,10 @@
 #include "stack/stack.h"
 #include "stack/stack_machine.h"
 
-#define WITHIN_MS   20000 /* for a mark, for an answer */
-#define ASKER_DEPTH 16    /* frames of ours at most */
-#define SLICE_NS    ((int64_t)5000000)
+#define WITHIN_MS     20000 /* for a mark, for an answer */
+#define CONTROL_BYTES 24
+#define ASKER_DEPTH   16 /* frames of ours at most */
+#define SLICE_NS      ((int64_t)5000000)
 
 /* A snapshot. */
 struct tt_snap {
@@ -36,6 +38,18 @@ struct tt_snap {
 };
 
 struct tt_reach_more tt_reach_more;
+struct reach_controls reach_controls;
+
+/* Two blocks of ours, from the malloc that serves the program. */
+static TT_NOINLINE void controls_make(void)
+{
+    if (reach_controls.held)
+        return;
+    tt_enter();
+    reach_controls.lost = ~(uintptr_t)malloc(CONTROL_BYTES);
+    reach_controls.held = malloc(CONTROL_BYTES);
+    tt_leave();
+}
 
 static bool is_tool(const struct reach_state *state, uintptr_t pc)
 {
@@ -100,6 +114,7 @@ static bool state_make(struct reach_state *state, void *frame, uint32_t kinds)
     state->roots.size = sizeof(struct tt_record_root);
     tt_text_make(&state->text);
     tt_os_layout();
+    controls_make();
     if (!desk_make(state) || !reach_modules_gather(state))
         return false;
     asker_find(state, frame);
@@ -154,7 +169,10 @@ static bool child_wait(struct tt_snap *snap, const char **why)
         }
         tt_os_wait_shared(&desk->state, state, SLICE_NS);
     }
-    *why = "there was no memory for a snapshot of the process";
+    *why = desk->doubtful
+               ? "the mark did not find a block that is held, and one that is "
+                 "lost, as they are"
+               : "there was no memory for a snapshot of the process";
     return !desk->failed;
 }
 
