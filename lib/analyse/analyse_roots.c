@@ -4,7 +4,7 @@
  * a core file: live closures and regions. lib/reach/reach_tables.h says how
  * they are found.
  */
-#include "analyse/analyse_image.h"
+#include "analyse/analyse_code.h"
 
 #include "reach/reach_tables.h"
 
@@ -14,6 +14,24 @@ static uint64_t entry_word(struct analyse_image *image, uint64_t entry,
                            uint32_t at)
 {
     return at == TT_REACH_NOWHERE ? 0 : analyse_word(image, entry + at);
+}
+
+/* A constant string: a core file may lack it, its module has it. */
+static const char *name_read(struct analyse_image *image, uint64_t at)
+{
+    char bytes[256];
+    const char *const text = at ? analyse_string(image, at) : NULL;
+    const uint32_t module = analyse_module_at(image, at);
+    if (text || !at || module == NONE)
+        return text;
+    struct analyse_code *const code = analyse_code_of(image, module);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        if (!analyse_code_bytes(code, at - code->bias + i, &bytes[i], 1))
+            return NULL;
+        if (!bytes[i])
+            return analyse_text("%s", bytes);
+    }
+    return NULL;
 }
 
 static void entry_add(struct analyse_image *image,
@@ -31,7 +49,7 @@ static void entry_add(struct analyse_image *image,
         return;
     root->made = entry_word(image, entry, table->made_at);
     root->what = is_closure ? entry_word(image, start, table->calls_at) : 0;
-    const char *const text = name ? analyse_string(image, name) : NULL;
+    const char *const text = name_read(image, name);
     root->name = text ? analyse_text_add(image, text) : 0;
 }
 

@@ -103,7 +103,8 @@ def compare(golden, text, clean):
 
 def without_threads(text):
     """A core file knows no names of threads."""
-    return re.sub(r", thread (`[^`]*`|\d+)", "", text)
+    return re.sub(r"(, |^  )thread (`[^`]*`|\d+)", r"\1thread", text,
+                  flags=re.MULTILINE)
 
 
 def answers_of_core(analyser, process, cases):
