@@ -403,3 +403,23 @@ Test(analyse, says_what_is_wrong_with_its_arguments)
                      "tether-analyse: bad question: its first line is not "
                      "'tether-names 1'\n2\n");
 }
+
+Test(analyse, says_what_it_cannot_look_at)
+{
+    cr_expect_str_eq(shell("$ANALYSE reach 3< /dev/null 4< /dev/null || "
+                           "echo $?"),
+                     "tether-analyse: bad record: there is no record\n2\n");
+    cr_expect_str_eq(shell("head -c 4096 /dev/zero > zeros;"
+                           "$ANALYSE reach 3< /dev/null 4< zeros || echo $?"),
+                     "tether-analyse: bad record: the record is of another "
+                     "version of Tether\n2\n");
+    cr_expect_str_eq(shell("$ANALYSE --pid 999999999 main || echo $?"),
+                     "tether-analyse: the process: there is no such "
+                     "process\n1\n");
+    cr_expect_str_eq(shell("$ANALYSE --core zeros main || echo $?"),
+                     "tether-analyse: zeros: it is no core file that can be "
+                     "read\n1\n");
+    cr_expect_str_eq(shell("$ANALYSE --pid x main || echo $?"),
+                     "tether-analyse: a number is needed: --pid\n"
+                     "Try 'tether-analyse --help'.\n2\n");
+}
