@@ -352,41 +352,6 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The best of many: the machine may be busy. */
-static uint64_t collect_ns(void)
-{
-    uint64_t best = UINT64_MAX;
-    for (int i = 0; i < 200; i++) {
-        uint64_t begin = now_ns();
-        for (int k = 0; k < 10; k++)
-            tether_collect();
-        uint64_t each = (now_ns() - begin) / 10;
-        best = each < best ? each : best;
-    }
-    return best;
-}
-
-Test(collect, nothing_to_do_costs_nothing)
-{
-    struct store idle = { 0 };
-    uint64_t none_ns = collect_ns();
-    tether_collector *collector = tether_collector_add(
-        &(struct tether_collector_table){ .name = "idle",
-                                          .collect = store_collect,
-                                          .pending = store_pending,
-                                          .ctx = &idle });
-    uint64_t idle_ns = collect_ns();
-
-    tether_collector_remove(collector);
-    if (getenv("TETHER_VERBOSE"))
-        fprintf(stderr, "none %llu ns, idle %llu ns\n",
-                (unsigned long long)none_ns, (unsigned long long)idle_ns);
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
-    cr_assert_lt(none_ns, 1000);
-    cr_assert_lt(idle_ns, 1000);
-#endif
-}
-
 /* ---- mistakes ---- */
 
 Test(collect, a_table_without_name_stops, .signal = SIGABRT)
