@@ -345,13 +345,6 @@ Test(collect, removed_in_a_round_does_not_run_any_more)
 
 /* ---- cost ---- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* ---- mistakes ---- */
 
 Test(collect, a_table_without_name_stops, .signal = SIGABRT)
