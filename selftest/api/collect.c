@@ -343,8 +343,6 @@ Test(collect, removed_in_a_round_does_not_run_any_more)
     cr_assert_eq(tether_collect().rounds, 0);
 }
 
-/* ---- cost ---- */
-
 /* ---- mistakes ---- */
 
 Test(collect, a_table_without_name_stops, .signal = SIGABRT)
