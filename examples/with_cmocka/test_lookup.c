@@ -29,7 +29,7 @@ static void answer_dies(void **state)
 {
     (void)state;
     char *const answer = answer_make();
-    const tether_weak ref = tether_weak_to(answer);
+    const tether_weak ref = tether_weak_to(answer); /* NOLINT(*Malloc) */
     assert_object_alive(ref);
 #ifndef SEEDED
     free(answer);

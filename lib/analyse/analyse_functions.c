@@ -148,6 +148,7 @@ static void module_search(struct search *search,
     if (is_useful && module.dwarf && (search->again || !has_static))
         analyse_units_visit(analyse_units_make(module.dwarf), definition_see,
                             search);
+    search->module = NULL;
     analyse_module_close(&module);
 }
 

@@ -144,7 +144,7 @@ static int member_rank(const struct analyse_leaf *leaf,
 static bool field_holds(const struct analyse_field *field, uint64_t offset,
                         bool is_last_open)
 {
-    if (offset < field->offset)
+    if (!field || offset < field->offset)
         return false;
     return is_last_open || offset - field->offset < field->type->size;
 }

@@ -312,8 +312,9 @@ static void thread_place(struct libc *libc, uint32_t index)
 
 static void stacks_gather(struct analyse_image *image)
 {
-    for (size_t i = 0; i < 2 * image->threads_count; i++) {
-        const size_t index = i % image->threads_count;
+    const size_t count = image->threads_count;
+    for (size_t i = 0; count > 0 && i < 2 * count; i++) {
+        const size_t index = i % count;
         const struct tt_record_thread *const thread = &image->threads[index];
         const bool registers = i >= image->threads_count;
         if (!(thread->flags & TT_THREAD_STOPPED))

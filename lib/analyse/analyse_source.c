@@ -342,7 +342,8 @@ static struct analyse_type *called_find(struct analyse_types *types,
         return NULL;
     do {
         const char *const is = dwarf_diename(&child);
-        if (dwarf_tag(&child) != DW_TAG_subprogram || !is || strcmp(is, name))
+        if (dwarf_tag(&child) != DW_TAG_subprogram || !is ||
+            strcmp(is, name) != 0)
             continue;
         struct analyse_type *const type =
             analyse_type_of(types, &child, scope->is_cxx);

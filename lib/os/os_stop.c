@@ -135,7 +135,7 @@ static TT_OTHER_STACK void call_again(const struct tt_stopped *thread,
 
 static TT_OTHER_STACK void registers_keep(struct tt_stopped *thread)
 {
-    struct user_regs_struct regs;
+    struct user_regs_struct regs = { 0 };
     if (TT_CALL(SYS_ptrace, PTRACE_GETREGS, thread->id, 0, &regs) != 0)
         return;
     const uintptr_t values[] = {

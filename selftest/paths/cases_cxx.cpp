@@ -31,7 +31,7 @@ struct Item {
 
 class Base
 {
-public:
+  public:
     virtual ~Base()
     {
     }
@@ -40,7 +40,7 @@ public:
 
 class Derived : public Base
 {
-public:
+  public:
     Item *own = nullptr;
     long more[3] = {};
 };
@@ -58,7 +58,7 @@ static std::map<int, Item *> by_number;
 
 class Registry
 {
-public:
+  public:
     static Item *newest;
     static NOINLINE Registry &get()
     {
