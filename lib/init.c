@@ -13,6 +13,8 @@
 #include "ref/ref.h"
 #include "report/report.h"
 #include "report/report_names.h"
+#include "report/report_spy.h"
+#include "spy/spy.h"
 #include "stack/stack.h"
 
 #include <tether/status.h>
@@ -47,6 +49,7 @@ static void before_fork(void)
 {
     tt_report_lock();
     tt_collect_lock();
+    tt_spy_lock();
     tt_ref_lock();
     tt_heap_lock();
 }
@@ -55,6 +58,7 @@ static void after_fork_in_parent(void)
 {
     tt_heap_unlock();
     tt_ref_unlock();
+    tt_spy_unlock();
     tt_collect_unlock();
     tt_report_unlock();
 }
@@ -63,6 +67,7 @@ static void after_fork_in_child(void)
 {
     tt_heap_child();
     tt_ref_child();
+    tt_spy_unlock();
     tt_collect_child();
     tt_report_unlock();
     tt_budget_child();
@@ -99,6 +104,7 @@ __attribute__((constructor(101))) static void setup(void)
     tt_reach_more.holds = tt_ref_holds;
     tt_window_ending = tt_quarantine_tell;
     tt_ref_tell.touched = tt_report_touched;
+    tt_spy_words = tt_report_spy;
     tt_budget_words.breach = tt_report_breach;
     tt_budget_words.leak = tt_report_leak;
     tt_budget_words.misuse = tt_report_misuse;

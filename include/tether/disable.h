@@ -325,5 +325,6 @@ TETHER_END_DECLS
 #endif
 
 #include <tether/disable_collect.h>
+#include <tether/disable_spy.h>
 
 #pragma GCC diagnostic pop

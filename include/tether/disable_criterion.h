@@ -74,6 +74,22 @@ static inline void tether_off_criterion_queue_empty(tether_queue *queue,
                                                     unsigned line, int stop)
 {
 }
+static inline void tether_off_criterion_called(tether_function spy,
+                                               size_t times, const char *file,
+                                               unsigned line, int stop)
+{
+}
+static inline void tether_off_criterion_called_once(tether_function spy,
+                                                    const char *file,
+                                                    unsigned line, int stop)
+{
+}
+static inline void tether_off_criterion_not_after(tether_function spy,
+                                                  tether_weak ref,
+                                                  const char *file,
+                                                  unsigned line, int stop)
+{
+}
 static inline void
 tether_off_criterion_polled(const struct tether_polling *polling,
                             const char *written, const char *file,
@@ -143,6 +159,11 @@ TETHER_END_DECLS
     tether_off_criterion_in_order(__VA_ARGS__)
 #define tether_criterion_queue_empty(...) \
     tether_off_criterion_queue_empty(__VA_ARGS__)
+#define tether_criterion_called(...) tether_off_criterion_called(__VA_ARGS__)
+#define tether_criterion_called_once(...) \
+    tether_off_criterion_called_once(__VA_ARGS__)
+#define tether_criterion_not_after(...) \
+    tether_off_criterion_not_after(__VA_ARGS__)
 #define tether_criterion_polled(...) tether_off_criterion_polled(__VA_ARGS__)
 #define tether_criterion_compared(...) \
     tether_off_criterion_compared(__VA_ARGS__)

@@ -13,6 +13,7 @@
 #include <tether/pressure.h>
 #include <tether/reach.h>
 #include <tether/ref.h>
+#include <tether/spy.h>
 #include <tether/status.h>
 #include <tether/window.h>
 

@@ -139,6 +139,36 @@ void tether_criterion_queue_empty(tether_queue *queue, const char *file,
                     stop);
 }
 
+void tether_criterion_called(tether_function spy, size_t times,
+                             const char *file, unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    if (!tt_plug.off)
+        assert_done(tether_check_called(spy, times, &why), &why, file, line,
+                    stop);
+}
+
+void tether_criterion_called_once(tether_function spy, const char *file,
+                                  unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    if (!tt_plug.off)
+        assert_done(tether_check_called_once_per_object(spy, &why), &why, file,
+                    line, stop);
+}
+
+void tether_criterion_not_after(tether_function spy, tether_weak ref,
+                                const char *file, unsigned line, int stop)
+{
+    struct tether_message why;
+    ASSERTION_BEGIN();
+    if (!tt_plug.off)
+        assert_done(tether_check_never_called_after(spy, ref, &why), &why, file,
+                    line, stop);
+}
+
 /* A wait needs no instrument, so it goes on when Tether is switched off:
  * what comes after it in the test relies on it. */
 void tether_criterion_polled(const struct tether_polling *polling,

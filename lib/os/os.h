@@ -19,6 +19,10 @@ uint64_t tt_os_now_ns(void);
  * read in a fifth of the time. */
 uint64_t tt_os_tick_ns(void);
 
+/* From now on that is as exact as tt_os_now_ns: the order of deaths and other
+ * events is asked for. */
+void tt_os_ticks_exact(void);
+
 /* Has the pages read as zero in every child that has its own copy of this
  * process's memory, however it was made. False where the system cannot. */
 bool tt_os_wipe_in_children(void *pages, size_t bytes);

@@ -58,9 +58,16 @@ uint64_t tt_os_now_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+static _Atomic clockid_t tick_clock = CLOCK_MONOTONIC_COARSE;
+
 uint64_t tt_os_tick_ns(void)
 {
-    return clock_ns(CLOCK_MONOTONIC_COARSE);
+    return clock_ns(tick_clock);
+}
+
+void tt_os_ticks_exact(void)
+{
+    tick_clock = CLOCK_MONOTONIC;
 }
 
 bool tt_os_wipe_in_children(void *pages, size_t bytes)
