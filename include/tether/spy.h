@@ -74,7 +74,7 @@ typedef void (*tether_spy_fn)(const struct tether_spy_call *call, void *ctx);
  * is 'function' itself where there is no memory: then every check answers
  * that it is unchecked.
  *
- * Cost: a call takes some 100 ns more than a direct one. At most 1,048,576
+ * Cost: a call takes some 150 ns more than a direct one. At most 1,048,576
  * calls of a spy are kept; further ones are only counted.
  */
 TETHER_API tether_function tether_spy_make_at(tether_function function,

@@ -70,6 +70,21 @@ static void collections_vanish(char *object)
     tether_domain_remove(domain);
 }
 
+static void spies_vanish(char *object)
+{
+    tether_weak ref = tether_weak_to(object);
+    void (*spy)(void) = tether_spy_make(warm, "void ()");
+
+    cr_assert(spy == warm);
+    spy();
+    cr_assert_eq(tether_spy_calls(spy), 0u);
+    cr_assert_eq(tether_spy_visit(spy, NULL, NULL), 0u);
+    ASSERT_CALLED(spy, 17);
+    ASSERT_CALLED_ONCE_PER_OBJECT(spy);
+    ASSERT_NEVER_CALLED_AFTER(spy, ref);
+    tether_spy_drop(spy);
+}
+
 static void checks_vanish(char *object)
 {
     tether_weak ref = tether_weak_to(object);
@@ -98,6 +113,7 @@ static void checks_vanish(char *object)
     ASSERT_EVENTUALLY(runs == -1, .collect = 1);
     collections_vanish(object);
     pressure_vanishes(object, queue);
+    spies_vanish(object);
     tether_phantom_drop(phantom);
     tether_queue_drop(queue);
     tether_weak_drop(ref);
