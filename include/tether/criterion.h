@@ -32,6 +32,7 @@
 #include <stdint.h>
 #include <tether/api.h>
 #include <tether/criteria.h>
+#include <tether/criterion_spy.h>
 #include <tether/options.h>
 #include <tether/tether.h>
 
@@ -209,26 +210,6 @@
 #define TETHER_EXPECT_QUEUE_EMPTY(queue) \
     tether_criterion_queue_empty((queue), TETHER_HERE_, 0)
 
-/** The spy was called so many times: no more, no less. */
-#define TETHER_ASSERT_CALLED(spy, times) \
-    tether_criterion_called((tether_function)(spy), (times), TETHER_HERE_, 1)
-#define TETHER_EXPECT_CALLED(spy, times) \
-    tether_criterion_called((tether_function)(spy), (times), TETHER_HERE_, 0)
-
-/** The spy was called, and for no object twice. An object is the first
- *  argument, or the result, that has a role other than data. */
-#define TETHER_ASSERT_CALLED_ONCE_PER_OBJECT(spy) \
-    tether_criterion_called_once((tether_function)(spy), TETHER_HERE_, 1)
-#define TETHER_EXPECT_CALLED_ONCE_PER_OBJECT(spy) \
-    tether_criterion_called_once((tether_function)(spy), TETHER_HERE_, 0)
-
-/** The object of the tether_weak reference is dead, and no call of the spy
- *  began after its death. It must have died after the spy was made. */
-#define TETHER_ASSERT_NEVER_CALLED_AFTER(spy, ref) \
-    tether_criterion_not_after((tether_function)(spy), (ref), TETHER_HERE_, 1)
-#define TETHER_EXPECT_NEVER_CALLED_AFTER(spy, ref) \
-    tether_criterion_not_after((tether_function)(spy), (ref), TETHER_HERE_, 0)
-
 /**
  * The condition, which is evaluated once a poll, becomes true in time:
  *
@@ -326,13 +307,6 @@
 #    define ASSERT_CONSISTENTLY_IS      TETHER_ASSERT_CONSISTENTLY_IS
 #    define EXPECT_CONSISTENTLY_IS      TETHER_EXPECT_CONSISTENTLY_IS
 #    define STOP_WAITING                TETHER_STOP_WAITING
-
-#    define ASSERT_CALLED                 TETHER_ASSERT_CALLED
-#    define EXPECT_CALLED                 TETHER_EXPECT_CALLED
-#    define ASSERT_CALLED_ONCE_PER_OBJECT TETHER_ASSERT_CALLED_ONCE_PER_OBJECT
-#    define EXPECT_CALLED_ONCE_PER_OBJECT TETHER_EXPECT_CALLED_ONCE_PER_OBJECT
-#    define ASSERT_NEVER_CALLED_AFTER     TETHER_ASSERT_NEVER_CALLED_AFTER
-#    define EXPECT_NEVER_CALLED_AFTER     TETHER_EXPECT_NEVER_CALLED_AFTER
 
 #    ifndef KiB
 #        define KiB TETHER_KiB
@@ -461,15 +435,6 @@ TETHER_API void tether_criterion_in_order(tether_queue *queue,
 TETHER_API void tether_criterion_queue_empty(tether_queue *queue,
                                              const char *file, unsigned line,
                                              int stop);
-TETHER_API void tether_criterion_called(tether_function spy, size_t times,
-                                        const char *file, unsigned line,
-                                        int stop);
-TETHER_API void tether_criterion_called_once(tether_function spy,
-                                             const char *file, unsigned line,
-                                             int stop);
-TETHER_API void tether_criterion_not_after(tether_function spy, tether_weak ref,
-                                           const char *file, unsigned line,
-                                           int stop);
 TETHER_API void tether_criterion_polled(const struct tether_polling *polling,
                                         const char *written, const char *file,
                                         unsigned line, int stop);

@@ -297,12 +297,12 @@ static bool closure_make(struct spy *spy)
     if (ffi_prep_cif(&spy->cif, FFI_DEFAULT_ABI, count,
                      spy->signature.result.type->ffi, spy->types) != FFI_OK)
         return false;
-    ffi_closure *const closure = ffi_closure_alloc(sizeof *closure, &code);
+    ffi_closure *const closure = tt_ffi_closure_alloc(sizeof *closure, &code);
     if (!closure)
         return false;
     if (ffi_prep_closure_loc(closure, &spy->cif, spy_called, spy, code) !=
         FFI_OK) {
-        ffi_closure_free(closure);
+        tt_ffi_closure_free(closure);
         return false;
     }
     memcpy(&spy->caller, &code, sizeof code);

@@ -9,6 +9,11 @@
 
 #include <ffi.h>
 
+/* Those of the libffi that is a part of this library: lib/reach puts functions
+ * of its own before the program's, and these are none of the program's. */
+void *tt_ffi_closure_alloc(size_t bytes, void **code);
+void tt_ffi_closure_free(void *closure);
+
 enum spy_role {
     SPY_PLAIN,
     SPY_DIES,

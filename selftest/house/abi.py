@@ -32,7 +32,11 @@ LIBRARIES = {
 
 
 def library_of(header):
-    return "criterion" if header in ("criterion.h", "criteria.h") else "tether"
+    return "criterion" if header in (
+        "criterion.h",
+        "criterion_spy.h",
+        "criteria.h",
+    ) else "tether"
 
 
 # --- reading the headers ---------------------------------------------------
