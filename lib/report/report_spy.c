@@ -212,7 +212,7 @@ static enum tether_outcome once_judge(const struct calls *calls,
                                       struct by_object *sorted,
                                       struct tether_message *why)
 {
-    size_t first, second;
+    size_t first = 0, second = 0;
     struct tt_text text;
     const bool any = any_object(calls);
     const bool twice = twice_find(calls, sorted, &first, &second);
