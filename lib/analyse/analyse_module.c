@@ -161,41 +161,41 @@ void analyse_module_close(struct analyse_module *module)
         close(module->fd);
 }
 
-bool analyse_module_offset(const struct analyse_module *module, uint64_t link,
-                           uint64_t *offset)
+/* Finds the loaded segment that has a link address in its file, or an offset
+ * of the file. */
+static bool segment_find(const struct analyse_module *module, bool by_link,
+                         uint64_t at, GElf_Phdr *header)
 {
     size_t count;
     if (!module->elf || elf_getphdrnum(module->elf, &count) != 0)
         return false;
     for (size_t i = 0; i < count; i++) {
-        GElf_Phdr header;
-        if (!gelf_getphdr(module->elf, (int)i, &header) ||
-            header.p_type != PT_LOAD)
+        if (!gelf_getphdr(module->elf, (int)i, header) ||
+            header->p_type != PT_LOAD)
             continue;
-        if (link >= header.p_vaddr && link - header.p_vaddr < header.p_filesz) {
-            *offset = link - header.p_vaddr + header.p_offset;
+        const uint64_t start = by_link ? header->p_vaddr : header->p_offset;
+        if (at >= start && at - start < header->p_filesz)
             return true;
-        }
     }
     return false;
+}
+
+bool analyse_module_offset(const struct analyse_module *module, uint64_t link,
+                           uint64_t *offset)
+{
+    GElf_Phdr header;
+    if (!segment_find(module, true, link, &header))
+        return false;
+    *offset = link - header.p_vaddr + header.p_offset;
+    return true;
 }
 
 bool analyse_module_link(const struct analyse_module *module, uint64_t offset,
                          uint64_t *link)
 {
-    size_t count;
-    if (!module->elf || elf_getphdrnum(module->elf, &count) != 0)
+    GElf_Phdr header;
+    if (!segment_find(module, false, offset, &header))
         return false;
-    for (size_t i = 0; i < count; i++) {
-        GElf_Phdr header;
-        if (!gelf_getphdr(module->elf, (int)i, &header) ||
-            header.p_type != PT_LOAD)
-            continue;
-        if (offset >= header.p_offset &&
-            offset < header.p_offset + header.p_filesz) {
-            *link = offset - header.p_offset + header.p_vaddr;
-            return true;
-        }
-    }
-    return false;
+    *link = offset - header.p_offset + header.p_vaddr;
+    return true;
 }

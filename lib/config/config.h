@@ -79,6 +79,10 @@ const struct config_item *config_special(const struct config *config,
 bool config_budget(const struct config *config, const char *test,
                    struct tether_budget *budget, char *text, size_t size);
 
+/* The environment variable of a limit: "TETHER_MAX_HEAP" of "max-heap". */
+const char *config_key_variable(const struct config_key *key, char *name,
+                                size_t size);
+
 /* Is 'value' a valid one for the key? */
 bool config_value_is_valid(const struct config_key *key, const char *value);
 

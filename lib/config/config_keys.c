@@ -32,6 +32,15 @@ const struct config_key config_keys[] = {
     { NULL, NULL, CONFIG_SIZE, -1, NULL },
 };
 
+const char *config_key_variable(const struct config_key *key, char *name,
+                                size_t size)
+{
+    snprintf(name, size, "TETHER_%s", key->name);
+    for (char *at = name + strlen("TETHER_"); *at; at++)
+        *at = (char)(*at == '-' ? '_' : *at - 'a' + 'A');
+    return name;
+}
+
 static bool is_word_of(const char *value, const char *words)
 {
     const size_t len = strlen(value);

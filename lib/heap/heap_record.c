@@ -11,8 +11,7 @@
 extern const struct tt_heap_record tt_heap_record;
 
 const struct tt_heap_record tt_heap_record __attribute__((used)) = {
-    .magic = { 't', 'e', 't', 'h', 'e', 'r', '-', 'h', 'e', 'a', 'p', '-', 't',
-               'a', 'b', '1' },
+    .magic = TT_HEAP_RECORD_MAGIC,
     .regions = region_bias,
     .stack_chunks = tt_stack_chunks,
     .regions_max = REGIONS_MAX,

@@ -44,8 +44,7 @@ static struct {
 extern const struct tt_reach_table tt_reach_closures;
 
 const struct tt_reach_table tt_reach_closures __attribute__((used)) = {
-    .magic = { 't', 'e', 't', 'h', 'e', 'r', '-', 'r', 'o', 'o', 't', '-', 't',
-               'a', 'b', '1' },
+    .magic = TT_REACH_TABLE_MAGIC,
     .items = &closures.live.items,
     .count = &closures.live.count,
     .kind = TT_ROOT_CLOSURE,

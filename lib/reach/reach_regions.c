@@ -30,8 +30,7 @@ static struct {
 extern const struct tt_reach_table tt_reach_regions;
 
 const struct tt_reach_table tt_reach_regions __attribute__((used)) = {
-    .magic = { 't', 'e', 't', 'h', 'e', 'r', '-', 'r', 'o', 'o', 't', '-', 't',
-               'a', 'b', '1' },
+    .magic = TT_REACH_TABLE_MAGIC,
     .items = &regions.entries.items,
     .count = &regions.entries.count,
     .kind = TT_ROOT_REGION,

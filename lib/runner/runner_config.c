@@ -62,16 +62,6 @@ static void keys_print(void)
     }
 }
 
-/* "TETHER_MAX_HEAP" of "max-heap". */
-static const char *key_variable(const struct config_key *key, char *name,
-                                size_t size)
-{
-    snprintf(name, size, "TETHER_%s", key->name);
-    for (char *at = name + strlen("TETHER_"); *at; at++)
-        *at = (char)(*at == '-' ? '_' : *at - 'a' + 'A');
-    return name;
-}
-
 /* False: the environment's value is none. */
 static bool key_print(const struct config *config, const char *test,
                       const struct config_key *key)
@@ -79,7 +69,7 @@ static bool key_print(const struct config *config, const char *test,
     char variable[64], form[64];
     const char *const set =
         strcmp(key->name, "fixtures") != 0
-            ? getenv(key_variable(key, variable, sizeof variable))
+            ? getenv(config_key_variable(key, variable, sizeof variable))
             : NULL;
     const struct config_item *const item = config_find(config, test, key);
     if (set && !config_value_is_valid(key, set)) {

@@ -78,10 +78,7 @@ static void limit_set(struct argp_state *state, const struct config_key *key,
     if (!config_value_is_valid(key, value))
         argp_error(state, "--%s=%s is not %s", key->name, value,
                    config_value_form(key, form, sizeof form));
-    snprintf(variable, sizeof variable, "TETHER_%s", key->name);
-    for (char *at = variable + strlen("TETHER_"); *at; at++)
-        *at = (char)(*at == '-' ? '_' : *at - 'a' + 'A');
-    setenv(variable, value, 1);
+    setenv(config_key_variable(key, variable, sizeof variable), value, 1);
 }
 
 static error_t common_option(int option, char *value, struct argp_state *state)
